@@ -1,0 +1,1 @@
+"""Questions about the city answered from nouns alone: pure functions over rasters, layers and solids."""
