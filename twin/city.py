@@ -1,0 +1,270 @@
+"""The place you open: what `city.toml` declares, and the store beside it."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twin.errors import MissingInputError, OptionsError, SourceError
+from twin.features import Layer
+from twin.frames import Frame
+from twin.grid import Bounds, Raster
+from twin.options import option, read_options
+from twin.store.folder import FolderStore
+
+T = TypeVar("T")
+
+STORE_FOLDER = ".twin"
+
+SOURCE_KINDS = (
+    "dem",
+    "dsm",
+    "canopy",
+    "imagery",
+    "footprints",
+    "roads",
+    "rivers",
+    "water",
+    "green",
+    "landuse",
+    "divisions",
+    "addresses",
+    "facilities",
+    "population",
+    "hazards",
+    "points",
+    "sensors",
+    "observations",
+    "incidents",
+)
+
+STAGE_SECTIONS = ("ingest", "l2", "l3", "zones", "tiles", "server")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source file as its bureau delivered it; everything about it is declared, nothing guessed.
+
+    path        relative to city.toml; a file, a glob, or a list of them
+    crs         PROJ string, "GCJ-02" or "BD-09"
+    vertical    vertical datum of its heights; "" where it is the frame's
+    columns     our column -> column of the source
+    values      our column -> {value of the source: our value}
+    """
+
+    name: str
+    kind: str
+    path: str | tuple[str, ...]
+    crs: str = ""
+    vertical: str = ""
+    encoding: str = ""
+    licence: str = ""
+    date: str = ""
+    accuracy: float = float("nan")
+    attribution: str = ""
+    lineage: str = ""
+    layer: str = ""
+    unit: str = "m"
+    nodata: float = float("nan")
+    columns: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def files(self, root: Path) -> list[Path]:
+        """The files it names, sorted; SourceError where one is missing or a glob finds nothing."""
+        found: list[Path] = []
+        for text in (self.path,) if isinstance(self.path, str) else self.path:
+            if any(c in text for c in "*?["):
+                base = Path(text)
+                anchor = base.anchor or root
+                matches = sorted(Path(anchor).glob(str(base.relative_to(base.anchor)) if base.anchor else text))
+                if not matches:
+                    raise SourceError(f"{root / text}: no file fits; mend path of source {self.name!r} in city.toml")
+                found += matches
+            else:
+                path = root / text
+                if not path.exists():
+                    raise SourceError(f"{path}: no such file; mend path of source {self.name!r} in city.toml")
+                found.append(path)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where the camera stands when the page opens."""
+
+    lon: float = option(float("nan"), unit="deg", doc="Longitude of the camera, WGS 84.")
+    lat: float = option(float("nan"), unit="deg", doc="Latitude of the camera, WGS 84.")
+    height: float = option(900.0, unit="m", min=1.0, doc="Height of the camera above the ground.")
+    heading: float = option(40.0, unit="deg", min=-360.0, max=360.0, doc="Direction of view, clockwise from north.")
+    pitch: float = option(-25.0, unit="deg", min=-90.0, max=90.0, doc="Tilt of view; negative looks down.")
+    time: str = option("", doc="Local moment of the light, RFC 3339 with offset.")
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """A city: its declaration and its store.
+
+    root    folder of city.toml
+    config  the whole of city.toml
+    """
+
+    root: Path
+    id: str
+    name: str
+    name_en: str
+    frame: Frame
+    sources: tuple[Source, ...]
+    view: View
+    badge: str
+    badge_en: str
+    config: Mapping[str, Any]
+    store: FolderStore
+
+    def options(self, cls: type[T], section: str) -> T:
+        """Options of a stage: the table `[section]` of city.toml over the declared defaults."""
+        table: Any = self.config
+        for part in section.split("."):
+            table = table.get(part, {})
+        return read_options(cls, table, f"[{section}]")
+
+    def sources_of(self, *kinds: str) -> tuple[Source, ...]:
+        """The sources of some kinds, in the order of city.toml."""
+        return tuple(source for source in self.sources if source.kind in kinds)
+
+    def layer(self, name: str, *, bbox: Bounds | None = None) -> Layer:
+        """A layer of the store."""
+        return self.store.read_layer(name, bbox=bbox)
+
+    def raster(self, name: str, *, bounds: Bounds | None = None) -> Raster:
+        """A raster of the store."""
+        return self.store.read_raster(name, bounds=bounds)
+
+    def buildings(self) -> Layer:
+        """The buildings with what L2 knows of their heights; as ingested where L2 has not run."""
+        return self.layer("building_l2" if self.store.has("layer", "building_l2") else "building")
+
+    def with_store(self, folder: Path) -> City:
+        """The same city kept in another folder; its sources stay where they are."""
+        return replace(self, store=FolderStore(Path(folder), self.frame))
+
+    def require(self, kind: str, name: str, stage: str) -> None:
+        """Nothing where the store has the item; else MissingInputError telling which stage makes it."""
+        if not self.store.has(kind, name):
+            raise MissingInputError(f"{self.name_en}: the store has no {kind} {name!r}; run `twin {stage} {self.root}`")
+
+
+def open_city(path: str | Path) -> City:
+    """The city in folder `path` (or of the city.toml itself).
+
+    raises  MissingInputError where there is no city.toml; OptionsError where it says something unknown
+    """
+    file = Path(path)
+    file = file / "city.toml" if file.is_dir() or file.suffix != ".toml" else file
+    if not file.exists():
+        raise MissingInputError(f"{file}: no such file; `twin init {file.parent}` writes a commented one")
+    try:
+        config = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OptionsError(f"{file}: not valid TOML in UTF-8 ({error})") from error
+    return _city(file, config)
+
+
+@dataclass(frozen=True, slots=True)
+class CityCard:
+    """Who the city is."""
+
+    id: str = option("", doc="Short name in ASCII; the folder's name where empty.")
+    name: str = option("", doc="Name in the local language.")
+    name_en: str = option("", doc="Name in English.")
+    badge: str = option("", doc="Honest word about the data, shown in the viewer.")
+    badge_en: str = option("", doc="The same in English.")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCard:
+    """The working frame as city.toml declares it."""
+
+    crs: str = option("", doc='Projected CRS in metres, for example "EPSG:4547".')
+    vertical: str = option("", doc="Vertical datum of all heights inside.")
+    geoid_undulation: float = option(
+        0.0, unit="m", min=-120.0, max=120.0, doc="Ellipsoidal height minus height in the vertical datum at the city."
+    )
+    geoid_source: str = option("", doc="Where the undulation comes from.")
+    origin: tuple = option((0.0, 0.0, 0.0), unit="m", doc="Local origin in the frame.")  # type: ignore[type-arg]
+
+
+def _city(file: Path, config: Mapping[str, Any]) -> City:
+    known = ("city", "frame", "view", "source", *STAGE_SECTIONS)
+    for key in config:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+            raise OptionsError(f"{file}: unknown table [{key}]; did you mean [{near}]?")
+    card = read_options(CityCard, config.get("city", {}), f"{file}: [city]")
+    declared = read_options(FrameCard, config.get("frame", {}), f"{file}: [frame]")
+    if not declared.crs:
+        raise OptionsError(f'{file}: [frame] has no crs; declare the working CRS, for example crs = "EPSG:4547"')
+    origin = tuple(float(v) for v in declared.origin)
+    if len(origin) != 3:
+        raise OptionsError(f"{file}: [frame] origin wants three numbers x, y, z")
+    frame = Frame(declared.crs, declared.vertical, declared.geoid_undulation, (origin[0], origin[1], origin[2])).check()
+    root = file.parent
+    name = card.name or card.name_en or root.resolve().name
+    return City(
+        root=root,
+        id=card.id or root.resolve().name,
+        name=name,
+        name_en=card.name_en or name,
+        frame=frame,
+        sources=_sources(file, config.get("source", [])),
+        view=read_options(View, config.get("view", {}), f"{file}: [view]"),
+        badge=card.badge,
+        badge_en=card.badge_en or card.badge,
+        config=config,
+        store=FolderStore(root / STORE_FOLDER, frame),
+    )
+
+
+_PLAIN = (
+    "crs", "vertical", "encoding", "licence", "date", "attribution", "lineage", "layer", "unit", "accuracy", "nodata"
+)  # fmt: skip
+
+
+def _sources(file: Path, tables: Any) -> tuple[Source, ...]:
+    found: dict[str, Source] = {}
+    for place, table in enumerate(tables):
+        where = f"{file}: [[source]] {table.get('name', f'number {place + 1}')}"
+        for key in ("name", "kind", "path"):
+            if not table.get(key):
+                raise OptionsError(f"{where}: has no {key}")
+        if table["kind"] not in SOURCE_KINDS:
+            near = difflib.get_close_matches(table["kind"], SOURCE_KINDS, n=1, cutoff=0.0)[0]
+            raise OptionsError(f"{where}: unknown kind {table['kind']!r}; did you mean {near!r}?")
+        if table["name"] in found:
+            raise OptionsError(f"{where}: two sources have this name")
+        found[table["name"]] = _source(where, table)
+    return tuple(found.values())
+
+
+def _source(where: str, table: Mapping[str, Any]) -> Source:
+    known = ("name", "kind", "path", "columns", "values", "extra", *_PLAIN)
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+            raise OptionsError(f"{where}: unknown key {key!r}; did you mean {near!r}?")
+    path = table["path"]
+    plain: dict[str, Any] = {key: table[key] for key in _PLAIN if key in table}
+    plain = {key: float(value) if key in ("accuracy", "nodata") else str(value) for key, value in plain.items()}
+    return Source(
+        name=str(table["name"]),
+        kind=str(table["kind"]),
+        path=tuple(path) if isinstance(path, list) else str(path),
+        columns=dict(table.get("columns", {})),
+        values={key: dict(pairs) for key, pairs in table.get("values", {}).items()},
+        extra=dict(table.get("extra", {})),
+        **plain,
+    )

@@ -1,0 +1,117 @@
+"""The catalogue of the folder store: one JSON file, replaced whole, the same bytes for the same content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from twin.errors import NotFoundError, StoreError
+from twin.lineage import Lineage
+from twin.store.protocol import Item
+
+FORMAT = 1
+
+
+def digest_of(path: Path) -> str:
+    """Content hash of a file, 32 hex digits (BLAKE2b-128)."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write beside, flush to disk, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(path)
+
+
+class Catalog:
+    """The lines of the catalogue, and what each stage was last built from."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def items(self, kind: str | None = None) -> list[Item]:
+        """All lines, or those of one kind, sorted by kind and name."""
+        table = self._read()["items"]
+        split = ((*key.partition("/")[::2], values) for key, values in sorted(table.items()))
+        found = [_item(kind_, name, values) for kind_, name, values in split]
+        return [item for item in found if kind is None or item.kind == kind]
+
+    def find(self, kind: str, name: str) -> Item | None:
+        """One line, or None."""
+        values = self._read()["items"].get(f"{kind}/{name}")
+        return None if values is None else _item(kind, name, values)
+
+    def require(self, kind: str, name: str) -> Item:
+        """One line; NotFoundError tells what there is."""
+        found = self.find(kind, name)
+        if found is None:
+            known = ", ".join(item.name for item in self.items(kind)) or "none"
+            raise NotFoundError(f"the store has no {kind} {name!r}; it has {known}")
+        return found
+
+    def put(self, item: Item) -> Item:
+        """Add or replace a line."""
+        table = self._read()
+        table["items"][f"{item.kind}/{item.name}"] = {
+            "digest": item.digest,
+            "lineage": item.lineage.as_dict(),
+            "extent": None if item.extent is None else list(item.extent),
+            "count": item.count,
+            "extra": dict(item.extra),
+        }
+        self._write(table)
+        return item
+
+    def drop(self, kind: str, name: str) -> None:
+        """Take a line out."""
+        table = self._read()
+        if table["items"].pop(f"{kind}/{name}", None) is not None:
+            self._write(table)
+
+    def stamp(self, stage: str) -> str:
+        """What the stage was last built from; empty where it never was."""
+        return str(self._read()["stages"].get(stage, ""))
+
+    def put_stamp(self, stage: str, stamp: str) -> None:
+        """Remember what the stage was built from."""
+        table = self._read()
+        table["stages"][stage] = stamp
+        self._write(table)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            table: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {"format": FORMAT, "items": {}, "stages": {}}
+        except ValueError as error:
+            raise StoreError(f"{self._path}: damaged catalogue ({error}); delete the folder and run again") from error
+        if table.get("format") != FORMAT:
+            raise StoreError(f"{self._path}: store format {table.get('format')}, this version reads {FORMAT}")
+        return table
+
+    def _write(self, table: Mapping[str, Any]) -> None:
+        text = json.dumps(table, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False)
+        write_atomic(self._path, text.encode("utf-8"))
+
+
+def _item(kind: str, name: str, values: Mapping[str, Any]) -> Item:
+    extent = values["extent"]
+    return Item(
+        kind,
+        name,
+        values["digest"],
+        Lineage.from_dict(values["lineage"]),
+        None if extent is None else (extent[0], extent[1], extent[2], extent[3]),
+        values["count"],
+        values["extra"],
+    )

@@ -1,0 +1,173 @@
+"""Solids and points as Arrow IPC files: one record batch per cell, mapped into memory, read cell by cell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from twin.errors import StoreError
+from twin.features import objects
+from twin.frames import Frame
+from twin.grid import Bounds
+from twin.meshes import Solids
+from twin.points import PointCloud, merge_points
+
+_LISTS = {"vertices": pa.float64(), "faces": pa.int32(), "surface": pa.uint8(), "material": pa.uint8()}
+
+
+def write_solids(path: Path, batches: Iterable[tuple[str, Solids]]) -> dict[str, Any]:
+    """Write the cells as they come; returns {"cells": [...], "count": solids, "extent": bounds or None}."""
+    cells: list[str] = []
+    count, extents, writer = 0, [], None
+    with pa.OSFile(str(path), "wb") as sink:
+        for cell, solids in batches:
+            if not len(solids):
+                continue
+            batch = _solids_to_batch(solids)
+            if writer is None:
+                writer = pa.ipc.new_file(sink, batch.schema)
+            writer.write_batch(batch, custom_metadata={"cell": cell})
+            cells.append(cell)
+            count += len(solids)
+            extents.append(solids.bounds)
+        if writer is None:
+            writer = pa.ipc.new_file(sink, _solids_to_batch(Solids.empty(Frame(""))).schema)
+        writer.close()
+    return {"cells": cells, "count": count, "extent": _union(extents)}
+
+
+def read_solids(path: Path, frame: Frame, cells: Iterable[str] | None = None) -> Iterator[tuple[str, Solids]]:
+    """(cell, solids) of all or the named cells, in the order they were written."""
+    wanted = None if cells is None else set(cells)
+    with pa.memory_map(str(path)) as source:
+        reader = _reader(source, path)
+        for place in range(reader.num_record_batches):
+            batch, metadata = reader.get_batch_with_custom_metadata(place)
+            cell = metadata[b"cell"].decode()
+            if wanted is None or cell in wanted:
+                yield cell, _solids_from_batch(batch, frame)
+
+
+def write_clouds(path: Path, clouds: Iterable[PointCloud]) -> dict[str, Any]:
+    """Write clouds as they come; returns {"count": points, "extent": bounds or None}."""
+    count, extents, writer = 0, [], None
+    with pa.OSFile(str(path), "wb") as sink:
+        for cloud in clouds:
+            if not len(cloud):
+                continue
+            batch = _cloud_to_batch(cloud)
+            if writer is None:
+                writer = pa.ipc.new_file(sink, batch.schema)
+            writer.write_batch(batch, custom_metadata={"bounds": json.dumps(cloud.bounds)})
+            count += len(cloud)
+            extents.append(cloud.bounds)
+        if writer is None:
+            empty = PointCloud(Frame(""), np.zeros((0, 3)), np.zeros(0, np.uint8))
+            writer = pa.ipc.new_file(sink, _cloud_to_batch(empty).schema)
+        writer.close()
+    return {"count": count, "extent": _union(extents)}
+
+
+def read_clouds(path: Path, frame: Frame, bounds: Bounds | None = None) -> PointCloud:
+    """The points inside `bounds`, or all."""
+    found = [PointCloud(frame, np.zeros((0, 3)), np.zeros(0, np.uint8))]
+    with pa.memory_map(str(path)) as source:
+        reader = _reader(source, path)
+        for place in range(reader.num_record_batches):
+            batch, metadata = reader.get_batch_with_custom_metadata(place)
+            if bounds is not None and not _meet(json.loads(metadata[b"bounds"]), bounds):
+                continue
+            cloud = _cloud_from_batch(batch, frame)
+            found.append(cloud if bounds is None else cloud.crop(bounds))
+    return merge_points(found[1:] if len(found) > 1 else found)
+
+
+def _solids_to_batch(solids: Solids) -> pa.RecordBatch:
+    vertices, faces = solids.vertex_offset, solids.face_offset
+    local = solids.faces - np.repeat(vertices[:-1], np.diff(faces))[:, None] if len(solids) else solids.faces
+    flat: dict[str, tuple[NDArray[np.int64], NDArray[Any]]] = {
+        "vertices": (vertices * 3, solids.vertices.reshape(-1)),
+        "faces": (faces * 3, local.reshape(-1).astype(np.int32)),
+        "surface": (faces, solids.surface),
+        "material": (faces, solids.material),
+    }
+    columns: dict[str, Any] = {
+        "oid": pa.array(solids.oid.tolist(), pa.string()),
+        "lod": pa.array(solids.lod, pa.uint8()),
+    }
+    for name, (offsets, values) in flat.items():
+        columns[name] = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values, _LISTS[name]))
+    for name, values in solids.attributes.items():
+        kind = pa.float64() if values.dtype.kind == "f" else pa.string()
+        columns[f"@{name}"] = pa.array(values if kind == pa.float64() else values.tolist(), kind)
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def _solids_from_batch(batch: pa.RecordBatch, frame: Frame) -> Solids:
+    lists = {name: batch.column(name) for name in _LISTS}
+    values = {name: column.values.to_numpy(zero_copy_only=False) for name, column in lists.items()}
+    vertex_offset = lists["vertices"].offsets.to_numpy() // 3
+    face_offset = lists["surface"].offsets.to_numpy()
+    faces = values["faces"].reshape(-1, 3) + np.repeat(vertex_offset[:-1], np.diff(face_offset))[:, None]
+    attributes = {
+        name[1:]: _attribute(batch.column(place)) for place, name in enumerate(batch.schema.names) if name[0] == "@"
+    }
+    return Solids(
+        frame,
+        objects(batch.column("oid").to_pylist()),
+        values["vertices"].reshape(-1, 3),
+        faces.astype(np.int32),
+        values["surface"],
+        vertex_offset,
+        face_offset,
+        batch.column("lod").to_numpy(),
+        values["material"],
+        attributes,
+    )
+
+
+def _attribute(column: pa.Array) -> NDArray[Any]:
+    if pa.types.is_floating(column.type):
+        return column.to_numpy(zero_copy_only=False)
+    return objects(["" if v is None else v for v in column.to_pylist()])
+
+
+def _cloud_to_batch(cloud: PointCloud) -> pa.RecordBatch:
+    x, y, z = (np.ascontiguousarray(cloud.xyz[:, k]) for k in range(3))
+    columns: dict[str, Any] = {"x": x, "y": y, "z": z, "classification": cloud.classification}
+    if cloud.rgb is not None:
+        columns |= {name: np.ascontiguousarray(cloud.rgb[:, k]) for k, name in enumerate(("r", "g", "b"))}
+    return pa.RecordBatch.from_pydict({name: pa.array(values) for name, values in columns.items()})
+
+
+def _cloud_from_batch(batch: pa.RecordBatch, frame: Frame) -> PointCloud:
+    xyz = np.column_stack([batch.column(name).to_numpy() for name in ("x", "y", "z")])
+    rgb = None
+    if "r" in batch.schema.names:
+        rgb = np.column_stack([batch.column(name).to_numpy() for name in ("r", "g", "b")])
+    return PointCloud(frame, xyz, batch.column("classification").to_numpy(), rgb)
+
+
+def _reader(source: Any, path: Path) -> Any:
+    try:
+        return pa.ipc.open_file(source)
+    except pa.ArrowInvalid as error:
+        raise StoreError(f"{path.name}: damaged ({error}); run the stage that made it again") from error
+
+
+def _union(extents: Sequence[Bounds]) -> Bounds | None:
+    if not extents:
+        return None
+    table = np.array(extents)
+    low, high = table[:, :2].min(axis=0), table[:, 2:].max(axis=0)
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _meet(a: Sequence[float], b: Sequence[float]) -> bool:
+    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]

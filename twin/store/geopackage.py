@@ -1,0 +1,155 @@
+"""One layer as one OGC GeoPackage: opens in QGIS as it is, pages through its R-tree, same bytes for the same layer."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from twin.errors import NotFoundError, StoreError
+from twin.features import FEATURE_CLASSES, Layer, objects
+from twin.frames import Frame
+from twin.grid import Bounds
+
+_ENVELOPE_BYTES = (0, 32, 48, 48, 64)
+_STILL = "2000-01-01T00:00:00.000Z"
+
+
+def write_geopackage(path: Path, name: str, layer: Layer) -> None:
+    """Write the layer as table `name` with a unique index on oid."""
+    import pyogrio
+
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _STILL})
+    fields = ["oid", *layer.columns]
+    data = [layer.oid, *layer.columns.values()]
+    pyogrio.raw.write(
+        path,
+        geometry=np.asarray(shapely.to_wkb(layer.geometry), dtype=object),
+        field_data=data,
+        fields=np.array(fields, dtype=object),
+        layer=name,
+        driver="GPKG",
+        crs=layer.frame.crs,
+        geometry_type=_geometry_type(layer),
+        layer_metadata={"feature_class": layer.name},
+    )
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"CREATE UNIQUE INDEX idx_oid ON {_quoted(name)} (oid)")
+        database.commit()
+
+
+def _geometry_type(layer: Layer) -> str:
+    kinds = set(shapely.get_type_id(layer.geometry).tolist())
+    names = {0: "Point", 1: "LineString", 3: "Polygon", 4: "MultiPoint", 5: "MultiLineString", 6: "MultiPolygon"}
+    return names.get(kinds.pop(), "Unknown") if len(kinds) == 1 else "Unknown"
+
+
+def read_geopackage(
+    path: Path,
+    name: str,
+    frame: Frame,
+    feature_class: str,
+    where: Where,
+    columns: Iterable[str] | None = None,
+) -> tuple[Layer, NDArray[np.int64]]:
+    """The features that `where` chooses, in the order of their keys, and the keys."""
+    with closing(_open(path)) as database:
+        known = _columns(database, name)
+        wanted = [c for c in known if c not in ("fid", "geom", "oid")]
+        if columns is not None:
+            wanted = [c for c in wanted if c in set(columns)]
+        clause, values = where.sql(name, known)
+        picked = ", ".join(_quoted(c) for c in ("fid", "geom", "oid", *wanted))
+        rows = database.execute(f"SELECT {picked} FROM {_quoted(name)} {clause}", values).fetchall()
+    return _layer(rows, wanted, known, frame, feature_class)
+
+
+class Where:
+    """Which features to read: a box, equal values, oids, and a page."""
+
+    def __init__(
+        self,
+        bbox: Bounds | None = None,
+        equals: Mapping[str, str | float] | None = None,
+        oids: Sequence[str] | None = None,
+        after: int = 0,
+        limit: int | None = None,
+    ) -> None:
+        self.bbox, self.equals, self.oids, self.after, self.limit = bbox, dict(equals or {}), oids, after, limit
+
+    def sql(self, table: str, known: Mapping[str, str]) -> tuple[str, list[Any]]:
+        """WHERE, ORDER and LIMIT, with the values to bind."""
+        parts = ["fid > ?"]
+        values: list[Any] = [self.after]
+        if self.bbox is not None:
+            tree = _quoted(f"rtree_{table}_geom")
+            parts.append(f"fid IN (SELECT id FROM {tree} WHERE maxx >= ? AND minx <= ? AND maxy >= ? AND miny <= ?)")
+            values += [self.bbox[0], self.bbox[2], self.bbox[1], self.bbox[3]]
+        for column, value in self.equals.items():
+            if column not in known:
+                raise NotFoundError(f"layer {table} has no column {column!r}; it has {', '.join(known)}")
+            parts.append(f"{_quoted(column)} = ?")
+            values.append(value)
+        if self.oids is not None:
+            parts.append("oid IN (SELECT value FROM json_each(?))")
+            values.append(_json_list(self.oids))
+        tail = "" if self.limit is None else f" LIMIT {int(self.limit)}"
+        return f"WHERE {' AND '.join(parts)} ORDER BY fid{tail}", values
+
+
+def _layer(
+    rows: list[tuple[Any, ...]], wanted: list[str], kinds: Mapping[str, str], frame: Frame, feature_class: str
+) -> tuple[Layer, NDArray[np.int64]]:
+    fids = np.array([row[0] for row in rows], dtype=np.int64)
+    geometry = shapely.from_wkb(objects([_wkb(row[1]) for row in rows])) if rows else objects([])
+    table: dict[str, NDArray[Any]] = {}
+    for place, column in enumerate(wanted, start=3):
+        values = [row[place] for row in rows]
+        if kinds[column] == "REAL":
+            table[column] = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+        else:
+            table[column] = objects(["" if v is None else v for v in values])
+    return Layer(feature_class, frame, objects([row[2] for row in rows]), objects(geometry), table), fids
+
+
+def _wkb(blob: bytes | None) -> bytes | None:
+    if blob is None:
+        return None
+    return blob[8 + _ENVELOPE_BYTES[(blob[3] >> 1) & 7] :]
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    except sqlite3.OperationalError as error:
+        raise StoreError(f"{path}: cannot be opened ({error})") from error
+
+
+def _columns(database: sqlite3.Connection, table: str) -> dict[str, str]:
+    try:
+        rows = database.execute(f"PRAGMA table_info({_quoted(table)})").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"layer {table}: damaged GeoPackage ({error}); run the ingest again") from error
+    return {row[1]: row[2] for row in rows}
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _json_list(values: Sequence[str]) -> str:
+    import json
+
+    return json.dumps(list(values), ensure_ascii=False)
+
+
+def declared_class(name: str) -> str:
+    """The feature class that a layer name stands for: itself, or the longest class that it starts with."""
+    fits = [c for c in FEATURE_CLASSES if name == c or name.startswith(f"{c}_")]
+    return max(fits, key=len) if fits else name

@@ -1,0 +1,186 @@
+"""What a store promises; rooms know only this page.
+
+Every write is atomic: it is seen whole or not at all, and a killed run leaves the last good state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from twin.features import Layer
+from twin.grid import Bounds, GeoBox, Raster
+from twin.lineage import Lineage
+from twin.live import Datastream, Incident, Observation, Thing
+from twin.meshes import Solids
+from twin.points import PointCloud
+
+KINDS = ("layer", "raster", "points", "model", "document")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the catalogue.
+
+    kind    layer, raster, points, model or document
+    digest  hash of the content; equal digests mean equal bytes
+    extent  (xmin, ymin, xmax, ymax) in the frame, m; None where the item has no place
+    count   features, cells, points, solids or keys
+    extra   what the kind needs to be read without opening it: cells of a model, unit of a raster
+    """
+
+    kind: str
+    name: str
+    digest: str
+    lineage: Lineage
+    extent: Bounds | None = None
+    count: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RasterWriter(Protocol):
+    """Takes a raster block by block, so that a mosaic of any size stays flat in memory."""
+
+    def write(self, values: NDArray[np.generic], row: int, col: int) -> None:
+        """Put `values` (ny, nx) or (band, ny, nx) with its north-west cell at (row, col)."""
+
+
+class LiveStore(Protocol):
+    """Things, observations and incidents; many readers beside one writer."""
+
+    def put_things(self, things: Iterable[Thing]) -> None:
+        """Add or replace by oid."""
+
+    def put_datastreams(self, datastreams: Iterable[Datastream]) -> None:
+        """Add or replace by oid."""
+
+    def put_incidents(self, incidents: Iterable[Incident]) -> None:
+        """Add or replace by oid."""
+
+    def append(self, datastream_oid: ArrayLike, time: ArrayLike, value: ArrayLike) -> int:
+        """Add observations (n,); the same series and time again replaces the value; returns n. Latest values move."""
+
+    def things(self) -> list[Thing]:
+        """All things by oid."""
+
+    def datastreams(self) -> list[Datastream]:
+        """All datastreams by oid."""
+
+    def incidents(self) -> list[Incident]:
+        """All incidents, newest first."""
+
+    def latest(self) -> list[Observation]:
+        """The last observation of every datastream, by oid."""
+
+    def series(self, datastream_oid: str, since: float = 0.0, until: float = 1e18) -> NDArray[np.float64]:
+        """(n, 2) f8 of time and value of one datastream, oldest first."""
+
+    def observations(self, since: float = 0.0, until: float = 1e18) -> Iterator[Observation]:
+        """All observations in the order of time, then datastream."""
+
+    def span(self) -> tuple[float, float] | None:
+        """First and last time of all observations; None where there is none."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+
+
+class Store(Protocol):
+    """Keeps layers, rasters, points, models, documents, tiles and the live data of one city."""
+
+    tiles_dir: Path
+
+    def items(self, kind: str | None = None) -> list[Item]:
+        """The catalogue, sorted by kind and name."""
+
+    def item(self, kind: str, name: str) -> Item:
+        """One line of it; NotFoundError where there is none."""
+
+    def has(self, kind: str, name: str) -> bool:
+        """True where the catalogue has the item."""
+
+    def remove(self, kind: str, name: str) -> None:
+        """Take the item out; nothing where there is none."""
+
+    def write_layer(self, name: str, layer: Layer, lineage: Lineage) -> Item:
+        """Keep the layer under `name`, in place of what was there."""
+
+    def read_layer(
+        self,
+        name: str,
+        *,
+        bbox: Bounds | None = None,
+        oids: Iterable[str] | None = None,
+        columns: Iterable[str] | None = None,
+    ) -> Layer:
+        """The layer, or the part of it that meets `bbox` or has one of `oids`; NotFoundError where there is none."""
+
+    def page_layer(
+        self,
+        name: str,
+        *,
+        bbox: Bounds | None = None,
+        equals: Mapping[str, str | float] | None = None,
+        limit: int = 100,
+        after: int = 0,
+    ) -> tuple[Layer, NDArray[np.int64], int | None]:
+        """One page in a stable order: features, their keys, and the key to go on after (None at the end)."""
+
+    def write_raster(self, name: str, raster: Raster, lineage: Lineage) -> Item:
+        """Keep the raster under `name`."""
+
+    def raster_writer(
+        self, name: str, geobox: GeoBox, *, lineage: Lineage, count: int = 1, dtype: str = "float32", unit: str = "m"
+    ) -> AbstractContextManager[RasterWriter]:
+        """A writer for a raster that does not fit in memory; it is kept when the `with` block ends well.
+
+        Cells never written are NaN in float rasters and 0 in others.
+        """
+
+    def raster_box(self, name: str) -> GeoBox:
+        """Where the raster lies, without reading it."""
+
+    def read_raster(
+        self, name: str, *, bounds: Bounds | None = None, shape: tuple[int, int] | None = None, band: int | None = None
+    ) -> Raster:
+        """The raster or a window of it; with `shape` decimated through its overviews; one band where there is one."""
+
+    def write_points(self, name: str, clouds: Iterable[PointCloud], lineage: Lineage) -> Item:
+        """Keep a stream of clouds under `name`; small clouds close together make later window reads quick."""
+
+    def read_points(self, name: str, *, bounds: Bounds | None = None) -> PointCloud:
+        """The points inside `bounds`, or all."""
+
+    def write_model(self, name: str, batches: Iterable[tuple[str, Solids]], lineage: Lineage) -> Item:
+        """Keep solids by cell under `name`; all batches carry the same attributes."""
+
+    def read_model(self, name: str, cells: Iterable[str] | None = None) -> Iterator[tuple[str, Solids]]:
+        """(cell, solids) one cell at a time, in the order they were written."""
+
+    def model_cells(self, name: str) -> list[str]:
+        """The cells of a model."""
+
+    def write_document(self, name: str, data: Mapping[str, Any], lineage: Lineage | None = None) -> Item:
+        """Keep a JSON document."""
+
+    def read_document(self, name: str) -> dict[str, Any]:
+        """The document; NotFoundError where there is none."""
+
+    def stage_tiles(self) -> Path:
+        """A fresh empty folder beside the published tiles."""
+
+    def publish_tiles(self, staging: Path, version: str) -> Path:
+        """Make the staged folder the published one; clients see the old version or the new one, never a mix."""
+
+    def current_tiles(self) -> tuple[str, Path] | None:
+        """(version, folder) of the published tiles; None where nothing is published."""
+
+    @property
+    def live(self) -> LiveStore:
+        """Things, observations, incidents."""

@@ -1,0 +1,90 @@
+"""Who does the work: this process, several processes, or a Dask cluster; the call is the same."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+logger = logging.getLogger(__name__)
+
+Tell = Callable[[str, int, int], None]
+
+
+class Workers:
+    """Maps a function over items in order, and tells how far the work is.
+
+    n       number of processes; 1 works in this process
+    tell    called with (label, done, total)
+    dask    address of a Dask scheduler; then the items go there instead
+    """
+
+    def __init__(self, n: int = 1, tell: Tell | None = None, dask: str = "") -> None:
+        self.n = max(1, int(n))
+        self.dask = dask
+        self._tell = tell
+        self._pool: ProcessPoolExecutor | None = None
+        self._client: Any = None
+
+    def tell(self, label: str, done: int, total: int) -> None:
+        """Pass progress on: `done` of `total` items of `label`."""
+        if self._tell is not None:
+            self._tell(label, done, total)
+
+    def map(self, fn: Callable[[A], B], items: Iterable[A], label: str = "") -> Iterator[B]:
+        """Results of `fn` in the order of `items`; at most 4 n results wait at a time, so memory stays flat.
+
+        fn and items must be picklable where n > 1. The first exception of `fn` is raised here.
+        """
+        work = list(items)
+        total = len(work)
+        if (self.n == 1 and not self.dask) or total <= 1:
+            results: Iterator[B] = map(fn, work)
+        else:
+            results = self._spread(fn, work)
+        for done, result in enumerate(results, start=1):
+            if label:
+                self.tell(label, done, total)
+            yield result
+
+    def _spread(self, fn: Callable[[A], B], work: list[A]) -> Iterator[B]:
+        pool = self._executor()
+        waiting = []
+        for item in work:
+            waiting.append(pool.submit(fn, item))
+            if len(waiting) >= 4 * self.n:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()
+
+    def _executor(self) -> Any:
+        if self.dask:
+            if self._client is None:
+                from distributed import Client
+
+                self._client = Client(self.dask)
+            return self._client
+        if self._pool is None:
+            context = multiprocessing.get_context("forkserver")
+            self._pool = ProcessPoolExecutor(self.n, mp_context=context)
+        return self._pool
+
+    def close(self) -> None:
+        """Let the processes go."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
