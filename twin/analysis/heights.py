@@ -1,0 +1,267 @@
+"""What rasters and points say inside, and along the edge of, every polygon of a city at once.
+
+Everything works on whole arrays: a list of (polygon, cell) or (polygon, point) pairs sorted by polygon, then sorted
+group statistics over it. Polygons may overlap; each gets all of its own cells and points.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import ArrayLike, NDArray
+
+from twin.grid import GeoBox, Raster
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Geometries = NDArray[np.object_]
+
+CHUNK_SAMPLES = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Straight pieces of the outlines of n polygons, holes included.
+
+    start, end   (m, 2) f8 frame m          owner   (m,) i8 row of the polygon, ascending
+    """
+
+    start: Floats
+    end: Floats
+    owner: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Places inside polygons, sorted by polygon.
+
+    owner   (k,) i8 row of the polygon          xy   (k, 2) f8 frame m
+    """
+
+    owner: Integers
+    xy: Floats
+
+
+def outline_segments(geometry: Geometries) -> Segments:
+    """All ring edges of polygons (n,) as one flat list, in the order of the polygons."""
+    rings, owner = shapely.get_rings(geometry, return_index=True)
+    xy, ring = shapely.get_coordinates(rings, return_index=True)
+    inner = ring[1:] == ring[:-1]
+    return Segments(xy[:-1][inner], xy[1:][inner], owner[ring[:-1][inner]].astype(np.int64))
+
+
+def cells_inside(geometry: Geometries, geobox: GeoBox) -> tuple[Integers, Integers, Integers]:
+    """(polygon, row, column) of every cell whose centre lies inside a polygon, sorted in that order.
+
+    source   even-odd scan conversion through cell centres, half-open on both sides: neighbours share no cell
+    """
+    edges = outline_segments(geometry)
+    r1, c1 = (v - 0.5 for v in geobox.rowcol(edges.start))
+    r2, c2 = (v - 0.5 for v in geobox.rowcol(edges.end))
+    ny, nx = geobox.shape
+    first = np.clip(np.ceil(np.minimum(r1, r2)), 0, ny).astype(np.int64)
+    last = np.clip(np.ceil(np.maximum(r1, r2)), 0, ny).astype(np.int64)
+    edge, step = _expand(last - first)
+    row = first[edge] + step
+    column = c1[edge] + (row - r1[edge]) * (c2[edge] - c1[edge]) / (r2[edge] - r1[edge])
+    owner = edges.owner[edge]
+    order = np.lexsort((column, row, owner))
+    owner, row = owner[order][::2], row[order][::2]
+    bound = np.clip(np.ceil(column[order]), 0, nx).astype(np.int64)
+    span, step = _expand(bound[1::2] - bound[::2])
+    return owner[span], row[span], bound[::2][span] + step
+
+
+def samples_inside(geometry: Geometries, geobox: GeoBox, min_cells: int = 9, finer: int = 5) -> Samples:
+    """Cell centres inside every polygon; polygons with fewer than `min_cells` get a grid `finer` times as fine.
+
+    Polygons so small or thin that even the fine grid misses them get one place on their surface.
+    """
+    owner, row, col = cells_inside(geometry, geobox)
+    counts = np.bincount(owner, minlength=len(geometry))
+    small = np.flatnonzero(counts < min_cells)
+    parts = [_centres(owner, row, col, geobox)]
+    if len(small):
+        ny, nx = geobox.shape
+        fine = geobox.zoom((ny * finer, nx * finer))
+        plenty = counts[owner] >= min_cells
+        parts = [_centres(owner[plenty], row[plenty], col[plenty], geobox)]
+        sub, row, col = cells_inside(geometry[small], fine)
+        parts.append(_centres(small[sub], row, col, fine))
+        missed = np.setdiff1d(small[~shapely.is_empty(geometry[small])], parts[1].owner)
+        places = shapely.get_coordinates(shapely.point_on_surface(geometry[missed]))
+        within = _inside_box(places, geobox)
+        parts.append(Samples(missed[within].astype(np.int64), places[within]))
+    owner = np.concatenate([part.owner for part in parts])
+    order = np.argsort(owner, kind="stable")
+    return Samples(owner[order], np.concatenate([part.xy for part in parts])[order])
+
+
+def zonal_percentiles(
+    geometry: Geometries,
+    geobox: GeoBox,
+    values: Callable[[Floats], Floats],
+    percentiles: Sequence[float],
+    min_cells: int = 9,
+) -> tuple[Floats, Integers]:
+    """Percentiles of a field over every polygon, and how many places count.
+
+    geometry     (n,) polygons           geobox   the grid whose cell centres are asked
+    values       (k, 2) frame m -> (k,); NaN means unknown and does not count
+    percentiles  0..100, p of them
+    returns      (n, p) f8, NaN where nothing counts; (n,) i8
+    """
+    n = len(geometry)
+    result, counts = np.full((n, len(percentiles)), np.nan), np.zeros(n, np.int64)
+    for rows in _blocks(geometry, geobox):
+        samples = samples_inside(geometry[rows], geobox, min_cells)
+        size = rows.stop - rows.start
+        result[rows], counts[rows] = group_percentiles(values(samples.xy), samples.owner, size, percentiles)
+    return result, counts
+
+
+def raster_percentiles(geometry: Geometries, raster: Raster, percentiles: Sequence[float]) -> tuple[Floats, Integers]:
+    """Percentiles of a raster's own cells over every polygon (n, p), and how many cells count (n,)."""
+    return zonal_percentiles(geometry, raster.geobox, lambda xy: raster.sample(xy, "nearest"), percentiles)
+
+
+def points_inside(xy: Floats, geometry: Geometries) -> tuple[Integers, Integers]:
+    """(polygon, point) of every point (m, 2) inside a polygon of (n,), sorted by polygon, then point."""
+    if not len(xy) or not len(geometry):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    owner, point = shapely.STRtree(shapely.points(xy)).query(geometry, predicate="intersects")
+    order = np.lexsort((point, owner))
+    return owner[order].astype(np.int64), point[order].astype(np.int64)
+
+
+def group_percentiles(values: Floats, owner: Integers, n: int, percentiles: Sequence[float]) -> tuple[Floats, Integers]:
+    """Percentiles of values by group, linear between order statistics.
+
+    values    (k,) f8, NaN does not count          owner   (k,) group 0..n-1
+    returns   (n, p) f8, NaN for empty groups; counts (n,) i8
+    """
+    known = np.isfinite(values)
+    values, owner = values[known], owner[known]
+    values = values[np.lexsort((values, owner))]
+    counts = np.bincount(owner, minlength=n).astype(np.int64)
+    offsets = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    result = np.full((n, len(percentiles)), np.nan)
+    some = counts > 0
+    for column, percent in enumerate(percentiles):
+        place = percent / 100.0 * (counts[some] - 1)
+        low = np.floor(place).astype(np.int64)
+        high = np.minimum(low + 1, counts[some] - 1)
+        a, b = values[offsets[some] + low], values[offsets[some] + high]
+        result[some, column] = a + (b - a) * (place - low)
+    return result, counts
+
+
+def outline_range(segments: Segments, raster: Raster, n: int) -> tuple[Floats, Floats]:
+    """Exact lowest and highest value of a raster's bilinear surface along the outlines of n polygons.
+
+    segments   outlines; owner 0..n-1
+    raster     (ny, nx) without unknown cells; beyond its edge cells the surface goes on level
+    returns    (n,) f8 lowest, (n,) f8 highest; NaN for polygons without outline
+    source     along a straight line inside one bilinear patch the surface is a parabola: its ends and vertex decide
+    """
+    low, high = np.full(n, np.inf), np.full(n, -np.inf)
+    for start in range(0, len(segments.owner), CHUNK_SAMPLES // 16):
+        part = slice(start, start + CHUNK_SAMPLES // 16)
+        _piece_range(segments.start[part], segments.end[part], segments.owner[part], raster, low, high)
+    empty = ~np.isfinite(low)
+    low[empty], high[empty] = np.nan, np.nan
+    return low, high
+
+
+def _piece_range(start: Floats, end: Floats, owner: Integers, raster: Raster, low: Floats, high: Floats) -> None:
+    """Widen low and high (n,) in place by the parabolas over the given segments."""
+    r1, c1 = (v - 0.5 for v in raster.geobox.rowcol(start))
+    r2, c2 = (v - 0.5 for v in raster.geobox.rowcol(end))
+    m = np.arange(len(owner))
+    cuts = [_crossings(r1, r2), _crossings(c1, c2), (m, np.zeros(len(m))), (m, np.ones(len(m)))]
+    segment = np.concatenate([cut[0] for cut in cuts])
+    t = np.concatenate([cut[1] for cut in cuts])
+    order = np.lexsort((t, segment))
+    segment, t = segment[order], t[order]
+
+    def surface(which: Integers, at: Floats) -> Floats:
+        rows, cols = r1[which] + at * (r2 - r1)[which], c1[which] + at * (c2 - c1)[which]
+        return bilinear(raster.values, rows, cols)
+
+    ends = surface(segment, t)
+    same = np.flatnonzero(segment[1:] == segment[:-1])
+    middle = surface(segment[same], 0.5 * (t[same] + t[same + 1]))
+    vertex = _vertices(ends[same], middle, ends[same + 1])
+    for values, which in ((ends, segment), (vertex, segment[same])):
+        np.minimum.at(low, owner[which], values)
+        np.maximum.at(high, owner[which], values)
+
+
+def _vertices(f0: Floats, fm: Floats, f1: Floats) -> Floats:
+    """Value at the vertex of the parabola through f(0), f(1/2), f(1) where it lies inside (0, 1); else f(1/2)."""
+    a, b = 2.0 * f0 - 4.0 * fm + 2.0 * f1, 4.0 * fm - 3.0 * f0 - f1
+    curved = np.abs(a) > 1e-12
+    at = np.where(curved, -b / np.where(curved, 2.0 * a, 1.0), 0.5)
+    inside = (at > 0.0) & (at < 1.0)
+    return np.asarray(np.where(inside, f0 + at * (b + a * at), fm))
+
+
+def bilinear(values: NDArray[Any], rows: Floats, cols: Floats) -> Floats:
+    """Bilinear value (k,) f8 at fractional (row, column) where whole numbers are cell centres; level beyond the edge.
+
+    values   (ny, nx) without unknown cells
+    """
+    ny, nx = values.shape
+    rows, cols = np.clip(rows, 0, ny - 1), np.clip(cols, 0, nx - 1)
+    r0, c0 = np.floor(rows).astype(np.intp), np.floor(cols).astype(np.intp)
+    rn, cn = np.minimum(r0 + 1, ny - 1), np.minimum(c0 + 1, nx - 1)
+    fr, fc = rows - r0, cols - c0
+    north = values[r0, c0] * (1.0 - fc) + values[r0, cn] * fc
+    south = values[rn, c0] * (1.0 - fc) + values[rn, cn] * fc
+    return np.asarray(north * (1.0 - fr) + south * fr, dtype=np.float64)
+
+
+def surface_at(raster: Raster, xy: ArrayLike) -> Floats:
+    """Bilinear value (k,) f8 of a raster without unknown cells at frame points (k, 2); level beyond its edge."""
+    rows, cols = raster.geobox.rowcol(xy)
+    return bilinear(raster.values, rows - 0.5, cols - 0.5)
+
+
+def _crossings(a: Floats, b: Floats) -> tuple[Integers, Floats]:
+    """(segment, parameter t) of every whole number strictly between a and b (m,)."""
+    first, last = np.floor(np.minimum(a, b)) + 1.0, np.ceil(np.maximum(a, b))
+    segment, step = _expand(np.maximum(last - first, 0.0).astype(np.int64))
+    return segment, (first[segment] + step - a[segment]) / (b - a)[segment]
+
+
+def _expand(counts: Integers) -> tuple[Integers, Integers]:
+    """(item, running number inside the item) for items repeated `counts` (m,) times."""
+    item = np.repeat(np.arange(len(counts)), counts)
+    return item, np.arange(len(item)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _centres(owner: Integers, row: Integers, col: Integers, geobox: GeoBox) -> Samples:
+    x, y = geobox.centers()
+    return Samples(owner, np.column_stack([x[col], y[row]]))
+
+
+def _inside_box(xy: Floats, geobox: GeoBox) -> NDArray[np.bool_]:
+    xmin, ymin, xmax, ymax = geobox.bounds
+    return np.asarray((xy[:, 0] >= xmin) & (xy[:, 0] <= xmax) & (xy[:, 1] >= ymin) & (xy[:, 1] <= ymax))
+
+
+def _blocks(geometry: Geometries, geobox: GeoBox) -> Iterator[slice]:
+    """Runs of polygons whose boxes hold about CHUNK_SAMPLES cells, so that memory stays flat."""
+    box = shapely.bounds(geometry)
+    dx, dy = geobox.resolution
+    cells = np.nan_to_num((box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]) / (dx * dy)) + 25.0
+    block = (np.cumsum(cells) // CHUNK_SAMPLES).astype(np.int64)
+    edges = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), len(geometry)]
+    for start, stop in itertools.pairwise(edges):
+        if stop > start:
+            yield slice(start, stop)
