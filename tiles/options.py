@@ -1,0 +1,66 @@
+"""What can be set when tiles are made; read from [tiles] of city.toml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from twin.options import option
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTiles:
+    """How the buildings are cut into tiles."""
+
+    root_bytes: int = option(100_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes on the wire of a root tile.")
+    inner_bytes: int = option(120_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile with children.")
+    leaf_bytes: int = option(200_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile without children.")
+    l2_reach: float = option(
+        2100.0, unit="m", min=100.0, max=20_000.0, doc="Camera distance within which every block is loaded (1080p)."
+    )
+    l3_reach: float = option(
+        2600.0, unit="m", min=100.0, max=20_000.0, doc="Camera distance within which every L3 model is loaded (1080p)."
+    )
+    sink: float = option(
+        0.4,
+        unit="m",
+        min=0.0,
+        max=5.0,
+        doc="Blocks reach this far below the relief, so that coarser terrain shows no gap.",
+    )
+    brotli_quality: int = option(5, min=0, max=11, doc="Brotli quality of the copies beside the files.")
+
+
+@dataclass(frozen=True, slots=True)
+class TerrainTiles:
+    """How the relief becomes quantized-mesh tiles."""
+
+    cells: int = option(
+        128, min=16, max=128, choices=(16, 32, 64, 128), doc="Cells along a tile's edge at full detail."
+    )
+    max_level: int = option(0, min=0, max=18, doc="Finest level; 0 takes the one that suits the relief's resolution.")
+    error: float = option(
+        0.25, unit="m", min=0.01, max=50.0, doc="Largest height error of the finest level; coarser levels allow more."
+    )
+    apron: float = option(
+        3000.0, unit="m", min=0.0, max=100_000.0, doc="Width over which the land outside the data fades to one height."
+    )
+    normals: bool = option(True, doc="Write vertex normals, so that a low sun models the hills.")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTiles:
+    """How the orthophotos become image tiles."""
+
+    format: str = option("jpg", choices=("jpg", "webp"), doc="Format of the tiles.")
+    quality: int = option(82, min=30, max=100, doc="JPEG or WebP quality.")
+    min_zoom: int = option(8, min=0, max=22, doc="Coarsest zoom.")
+    max_zoom: int = option(0, min=0, max=22, doc="Finest zoom; 0 takes the one that suits each source's resolution.")
+
+
+@dataclass(frozen=True, slots=True)
+class TileOptions:
+    """Everything [tiles] may say."""
+
+    models: ModelTiles = field(default_factory=ModelTiles)
+    terrain: TerrainTiles = field(default_factory=TerrainTiles)
+    imagery: ImageTiles = field(default_factory=ImageTiles)
