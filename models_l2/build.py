@@ -1,0 +1,254 @@
+"""L2 of a whole city: layers and rasters of the store in; relief, closed solids and a table of heights out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from models_l2 import footprints
+from models_l2.blocks import (
+    L2Options,
+    Measured,
+    MeasureJob,
+    Plan,
+    Raised,
+    RaiseJob,
+    attributes_of,
+    lods,
+    measure,
+    plan,
+    raise_block,
+    texts,
+)
+from models_l2.ground import EXTRAPOLATED, Stand
+from models_l2.heights import EVIDENCE, Evidence, Heights, decide, from_storeys, plausible
+from models_l2.relief import ReliefFigures, make_relief
+from models_l2.validity import CODES
+from twin.city import City
+from twin.features import Layer, Objects, objects
+from twin.meshes import Solids
+from twin.outcome import Outcome, Report
+from twin.workers import Workers
+
+logger = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+
+STAGE = "l2"
+LISTED = 20
+
+__all__ = ["L2Options", "build"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """Everything known about the n buildings of the city at the end."""
+
+    layer: Layer
+    polygons: Objects
+    outline: Objects
+    stand: Stand
+    heights: Heights
+    raised: Raised
+
+
+def build(city: City, options: L2Options, workers: Workers) -> Report:
+    """Relief, one closed LoD1.2 solid per footprint, and the layer `building_l2` that says how each height is known.
+
+    reads    layer building; raster dem or points; raster dsm, points
+    writes   raster relief, model l2, layer building_l2, document l2_report
+    raises   MissingInputError where there is no building layer or nothing to make the ground from
+    """
+    city.require("layer", "building", "ingest")
+    relief = make_relief(city.store, options.relief)
+    layer = city.store.read_layer("building").sort()
+    polygons, outline = footprints.clean(layer.geometry, options.footprints)
+    cells = plan(polygons, layer.oid, options.cell_size)
+    standing, evidence = _measure(city, polygons, cells, options, workers)
+    heights = _decide(layer, polygons, evidence, options)
+    built = _Built(layer, polygons, outline, standing, heights, _nothing_raised(len(layer)))
+    model = _Model(city, built, cells, options, workers)
+    lineage = city.store.item("layer", "building").lineage
+    city.store.write_model("l2", model.batches(), lineage.step("LoD1.2 solids raised on the relief"))
+    built = replace(built, raised=model.raised)
+    report = _report(built, relief)
+    table = _table(built)
+    city.store.write_layer("building_l2", table, lineage.step("heights decided by evidence, ground taken from relief"))
+    city.store.write_document("l2_report", report.as_dict(), lineage)
+    return report
+
+
+def _measure(
+    city: City, polygons: Objects, cells: Plan, options: L2Options, workers: Workers
+) -> tuple[Stand, dict[str, Evidence]]:
+    n = len(polygons)
+    whole = Stand(*(np.full(n, np.nan) for _ in range(3)), np.zeros(n, bool))
+    evidence: dict[str, Evidence] = {}
+    jobs = [MeasureJob(city.store, polygons[rows], options) for rows in cells.blocks]
+    found = workers.map(measure, jobs, label="地面与高度 / ground and heights")
+    for rows, part in zip(cells.blocks, found, strict=True):
+        _put_measured(whole, evidence, rows, part)
+    return whole, evidence
+
+
+def _put_measured(whole: Stand, evidence: dict[str, Evidence], rows: NDArray[np.int64], part: Measured) -> None:
+    for field in fields(Stand):
+        getattr(whole, field.name)[rows] = getattr(part.stand, field.name)
+    for kind, values in part.evidence.items():
+        n = len(whole.base_z)
+        kept = evidence.setdefault(kind, Evidence(np.full(n, np.nan), np.full(n, np.nan)))
+        kept.value[rows], kept.sigma[rows] = values.value, values.sigma
+
+
+def _decide(layer: Layer, polygons: Objects, measured: dict[str, Evidence], options: L2Options) -> Heights:
+    delivered, function = layer.column("height"), layer.column("function")
+    surveyed = plausible(delivered, options.height)
+    storeys = from_storeys(layer.column("storeys"), function, surveyed, options.height)
+    centre = shapely.centroid(polygons)
+    xy = np.column_stack([shapely.get_x(centre), shapely.get_y(centre)])
+    evidence = {"surveyed": surveyed, **measured, "storeys": storeys}
+    return decide(evidence, delivered, function, xy, options.height)
+
+
+def _nothing_raised(n: int) -> Raised:
+    return Raised((), np.zeros(n, np.int64), np.zeros(n, bool), *(np.full(n, np.nan) for _ in range(3)))
+
+
+class _Model:
+    """Raises block after block while the store writes, and remembers what became of every building."""
+
+    def __init__(self, city: City, built: _Built, cells: Plan, options: L2Options, workers: Workers) -> None:
+        self.raised = built.raised
+        self._city, self._built, self._cells, self._options, self._workers = city, built, cells, options, workers
+
+    def batches(self) -> Iterator[tuple[str, Solids]]:
+        """(cell, solids) of the whole city, block by block."""
+        jobs = [self._job(rows) for rows in self._cells.blocks]
+        found = self._workers.map(raise_block, jobs, label="拉伸实体 / solids")
+        for rows, part in zip(self._cells.blocks, found, strict=True):
+            for name in ("code", "hulled", "base_z", "roof_z", "gap"):
+                getattr(self.raised, name)[rows] = getattr(part, name)
+            yield from part.batches
+
+    def _job(self, rows: NDArray[np.int64]) -> RaiseJob:
+        built, heights = self._built, self._built.heights
+        attributes = attributes_of(
+            built.layer, rows, height_m=heights.height, height_evidence=heights.evidence, height_sigma=heights.sigma
+        )
+        standing = Stand(*(getattr(built.stand, field.name)[rows] for field in fields(Stand)))
+        return RaiseJob(
+            store=self._city.store,
+            frame=self._city.frame,
+            polygons=built.polygons[rows],
+            oid=built.layer.oid[rows],
+            cell=self._cells.cell[rows],
+            stand=standing,
+            height=heights.height[rows],
+            options=self._options,
+            attributes=attributes,
+        )
+
+
+def _outcomes(built: _Built) -> tuple[Objects, Objects]:
+    """(n,) status and (n,) reason of every building."""
+    raised, n = built.raised, len(built.layer)
+    lost = shapely.is_empty(built.polygons)
+    hull = np.where(raised.hulled, footprints.HULLED, "").astype(object)
+    ground = np.where(built.stand.extrapolated, EXTRAPOLATED, "").astype(object)
+    broken = objects([CODES[code] for code in raised.code.tolist()])
+    reason = texts(built.outline, hull, ground, built.heights.reason, broken)
+    reason[lost] = built.outline[lost]
+    status = np.full(n, "done", dtype=object)
+    told = reason.astype(str) != ""
+    only_conflict = built.heights.conflict & (texts(built.outline, hull, ground).astype(str) == "")
+    only_conflict &= np.isin(built.heights.evidence.astype(str), EVIDENCE[:4])
+    plain = np.array(["; " not in text for text in built.heights.reason.tolist()], dtype=bool)
+    status[told & ~(only_conflict & plain)] = "fallback"
+    status[raised.code > 0] = "failed"
+    status[lost] = "skipped"
+    return status, reason
+
+
+def _report(built: _Built, relief: ReliefFigures) -> Report:
+    status, reason = _outcomes(built)
+    rows = np.flatnonzero(status != "done")
+    found = zip(built.layer.oid[rows].tolist(), status[rows].tolist(), reason[rows].tolist(), strict=True)
+    outcomes = tuple(Outcome(oid, word, text, STAGE) for oid, word, text in found)
+    figures = _figures(built, status, relief)
+    return Report(STAGE, int((status == "done").sum()), outcomes, figures, tuple(_warnings(built, status, relief)))
+
+
+def _figures(built: _Built, status: Objects, relief: ReliefFigures) -> dict[str, Any]:
+    solid = np.isin(status.astype(str), ("done", "fallback"))
+    kinds = built.heights.evidence[solid].astype(str)
+    gap, raised = built.raised.gap[solid], built.raised
+    depth = (built.stand.highest_z - raised.base_z)[solid]
+    return {
+        "buildings": len(built.layer),
+        "solids": int(solid.sum()),
+        **{f"evidence_{kind}": int((kinds == kind).sum()) for kind in EVIDENCE},
+        "height_median_m": _figure(np.median, built.heights.height[solid]),
+        "height_sigma_median_m": _figure(np.median, built.heights.sigma[solid]),
+        "height_conflicts": int(built.heights.conflict[solid].sum()),
+        "outlines_mended": int((built.outline[solid].astype(str) != "").sum()),
+        "hulls": int(raised.hulled.sum()),
+        "ground_extrapolated": int(built.stand.extrapolated[solid].sum()),
+        "ground_gap_max_m": _figure(np.max, np.abs(gap)),
+        "ground_step_max_m": _figure(np.max, depth),
+        **{
+            f"invalid_{code}": int((raised.code == code).sum())
+            for code in CODES
+            if code and (raised.code == code).any()
+        },
+        "relief_source": relief.source,
+        "relief_cells": relief.cells,
+        "relief_filled": relief.filled,
+        "relief_unknown": relief.unknown,
+    }
+
+
+def _figure(of: Any, values: Floats) -> float:
+    return round(float(of(values)), 3) if len(values) else 0.0
+
+
+def _warnings(built: _Built, status: Objects, relief: ReliefFigures) -> Iterator[str]:
+    if not len(built.layer):
+        yield "building: the layer is empty; nothing was raised"
+    for rows, text in (
+        (np.flatnonzero(built.heights.conflict & (status != "skipped")), "height evidence in conflict"),
+        (np.flatnonzero(status == "skipped"), "without a footprint that can be raised"),
+        (np.flatnonzero(status == "failed"), "solid not valid"),
+    ):
+        if len(rows):
+            named = ", ".join(built.layer.oid[rows[:LISTED]].tolist())
+            more = f" and {len(rows) - LISTED} more" if len(rows) > LISTED else ""
+            yield f"{len(rows)} buildings {text}: {named}{more}"
+    if relief.unknown:
+        yield f"relief: {relief.unknown} of {relief.cells} cells are unknown at the edge of the data"
+
+
+def _table(built: _Built) -> Layer:
+    """The layer building_l2: every building as ingested, with what L2 knows of it."""
+    status, reason = _outcomes(built)
+    solid = np.isin(status.astype(str), ("done", "fallback"))
+    lost = shapely.is_empty(built.polygons)
+    usable = ~shapely.is_missing(built.layer.geometry) & shapely.is_valid(built.layer.geometry)
+    geometry = np.where(lost & usable, built.layer.geometry, built.polygons)
+    heights = built.heights
+    return replace(built.layer, geometry=geometry).with_columns(
+        height_m=np.where(solid, heights.height, np.nan),
+        height_evidence=np.where(solid, heights.evidence, "").astype(object),
+        height_sigma=np.where(solid, heights.sigma, np.nan),
+        base_z=np.where(solid, built.raised.base_z, np.nan),
+        ground_z=np.where(solid, built.stand.ground_z, np.nan),
+        roof_z=np.where(solid, built.raised.roof_z, np.nan),
+        lod=lods(solid),
+        outcome=status,
+        reason=reason,
+    )

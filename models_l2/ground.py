@@ -1,0 +1,131 @@
+"""Where buildings stand: no base above the relief anywhere along its outline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from models_l2.footprints import Rings
+from twin.analysis.heights import Segments, outline_range, surface_at, zonal_percentiles
+from twin.city import City
+from twin.features import Objects
+from twin.grid import Bounds, GeoBox, Raster
+from twin.meshes import Solids, Surface
+from twin.store.protocol import Store
+
+Floats = NDArray[np.float64]
+
+EXTRAPOLATED = "地面外推 / ground extrapolated"
+_COARSE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How n buildings meet the relief.
+
+    base_z         (n,) f8 m, lowest relief along the outline: the building reaches the ground everywhere
+    ground_z       (n,) f8 m, median relief under the footprint: heights count from here
+    highest_z      (n,) f8 m, highest relief along the outline
+    extrapolated   (n,) bool, part of the outline lies where the relief is unknown
+    """
+
+    base_z: Floats
+    ground_z: Floats
+    highest_z: Floats
+    extrapolated: NDArray[np.bool_]
+
+
+def stand(rings: Rings, polygons: Objects, relief: Raster) -> Stand:
+    """Base and ground of every building (n,) against the relief; NaN for buildings without rings.
+
+    relief    one band; unknown cells take the nearest known one, beyond the edge the edge goes on level
+    """
+    whole = extend(relief)
+    low, high = outline_range(ring_segments(rings), whole, rings.n)
+    ground, _ = zonal_percentiles(polygons, whole.geobox, lambda xy: surface_at(whole, xy), [50.0])
+    off = np.isnan(relief.sample(rings.xy, "nearest"))
+    outside = np.bincount(rings.owner[rings.vertex_ring()], weights=off, minlength=rings.n) > 0
+    middle = np.where(np.isnan(ground[:, 0]), 0.5 * (low + high), ground[:, 0])
+    return Stand(low, np.maximum(middle, low), high, outside)
+
+
+def ground_gap(solids: Solids, relief: Raster) -> Floats:
+    """Base height minus the lowest relief along the outline (b,) f8 m: 0 stands, above 0 floats, below 0 is sunk.
+
+    solids   any with GROUND faces; the outline is where ground faces end
+    relief   the raster `relief` of the store, or the part of it around the solids
+    """
+    segments, base = _ground_outline(solids)
+    low, _ = outline_range(segments, extend(relief), len(solids))
+    return base - low
+
+
+def ring_segments(rings: Rings) -> Segments:
+    """The edges of all rings, in the order of the buildings."""
+    return Segments(rings.xy, rings.xy[rings.following()], rings.owner[rings.vertex_ring()])
+
+
+def extend(relief: Raster) -> Raster:
+    """The same raster as f8 without unknown cells: each takes the value of the nearest known one."""
+    unknown = ~relief.valid
+    values = relief.values.astype(np.float64)
+    if unknown.any():
+        nearest = ndimage.distance_transform_edt(unknown, return_distances=False, return_indices=True)
+        values = values[tuple(nearest)]
+    return replace(relief, values=values, nodata=np.nan)
+
+
+def read_around(store: Store, name: str, bounds: Bounds) -> Raster:
+    """The window of a raster that decides about `bounds`: its cells with a margin, else the nearest edge of it.
+
+    Where no cell of the window is known, the whole raster is read, coarsely.
+    """
+    box = store.raster_box(name)
+    raster = store.read_raster(name, bounds=_clamped(box, bounds))
+    if raster.valid.any():
+        return raster
+    ny, nx = box.shape
+    return store.read_raster(name, shape=(min(ny, _COARSE), min(nx, _COARSE)))
+
+
+def meets(box: GeoBox, bounds: Bounds) -> bool:
+    """True where `bounds` and the box share some ground."""
+    xmin, ymin, xmax, ymax = box.bounds
+    return bool(bounds[0] < xmax and bounds[2] > xmin and bounds[1] < ymax and bounds[3] > ymin)
+
+
+def _clamped(box: GeoBox, bounds: Bounds) -> Bounds:
+    xmin, ymin, xmax, ymax = box.bounds
+    dx, dy = box.resolution
+    x = np.clip([bounds[0], bounds[2]], xmin + dx, xmax - dx)
+    y = np.clip([bounds[1], bounds[3]], ymin + dy, ymax - dy)
+    return float(x[0] - 2.5 * dx), float(y[0] - 2.5 * dy), float(x[1] + 2.5 * dx), float(y[1] + 2.5 * dy)
+
+
+def _ground_outline(solids: Solids) -> tuple[Segments, Floats]:
+    """Edges of ground faces that no other ground face shares, and the lowest ground vertex (b,) of every solid."""
+    ground = solids.surface == Surface.GROUND
+    faces, owner = solids.faces[ground].astype(np.int64), solids.face_owner()[ground]
+    start, end = faces.reshape(-1), np.roll(faces, -1, axis=1).reshape(-1)
+    n = len(solids.vertices)
+    rim = ~np.isin(start * n + end, end * n + start)
+    base = np.full(len(solids), np.inf)
+    np.minimum.at(base, np.repeat(owner, 3), solids.vertices[start, 2])
+    base[np.isinf(base)] = np.nan
+    xy = solids.vertices[:, :2]
+    return Segments(xy[start[rim]], xy[end[rim]], np.repeat(owner, 3)[rim]), base
+
+
+def bounds_of(polygons: Objects) -> Bounds:
+    """(xmin, ymin, xmax, ymax) of polygons (n,), m; NaN where all are empty."""
+    xmin, ymin, xmax, ymax = (float(v) for v in shapely.total_bounds(polygons))
+    return xmin, ymin, xmax, ymax
+
+
+def ground_gaps(city: City, solids: Solids) -> Floats:
+    """`ground_gap` (b,) of solids that lie close together, against the relief of the city's store."""
+    return ground_gap(solids, read_around(city.store, "relief", solids.bounds))

@@ -1,0 +1,234 @@
+"""How high every building is, from the best evidence there is, with the uncertainty of it and what contradicts it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from twin.analysis.heights import group_percentiles, points_inside, surface_at, zonal_percentiles
+from twin.features import Objects
+from twin.grid import Raster
+from twin.options import option
+from twin.points import PointCloud
+
+Floats = NDArray[np.float64]
+
+EVIDENCE = ("surveyed", "pointcloud", "dsm", "storeys", "neighbours", "default")
+NEIGHBOURS = "高度取自邻近同类建筑 / height taken from neighbours of the same use"
+DEFAULT = "缺少高度 / no height"
+IMPLAUSIBLE = "实测高度不合理 / surveyed height out of range"
+CONFLICT = "高度证据矛盾 / height evidence in conflict"
+
+# Usual floor-to-floor heights by use, m: dwellings after GB 50096 (2.8 m and the slab), others after design practice.
+STOREY_HEIGHT: Mapping[str, float] = {
+    "residential": 2.9,
+    "commercial": 4.2,
+    "industrial": 6.0,
+    "public": 4.2,
+    "religious": 5.0,
+    "heritage": 5.0,
+    "education": 3.8,
+    "medical": 3.9,
+    "office": 3.8,
+    "transport": 5.0,
+    "agricultural": 4.0,
+    "mine": 6.0,
+}
+
+_BUILDING, _NEVER, _UNASSIGNED = 6, 0, 1
+_SPREAD = (16.0, 84.0)
+
+
+@dataclass(frozen=True, slots=True)
+class HeightOptions:
+    """What counts as evidence of a height, and how far it is trusted."""
+
+    least: float = option(1.5, unit="m", min=0.1, max=5.0, doc="Heights below this are no buildings.")
+    most: float = option(700.0, unit="m", min=50.0, max=1500.0, doc="Heights above this are errors.")
+    surveyed_sigma: float = option(0.5, unit="m", min=0.01, max=10.0, doc="Uncertainty of a surveyed height.")
+    points_percentile: float = option(
+        90.0, unit="%", min=0.0, max=100.0, doc="Percentile of roof points that is the roof."
+    )
+    points_least: int = option(8, min=1, max=1000, doc="Fewer roof points than this are no evidence.")
+    points_sigma: float = option(
+        0.2, unit="m", min=0.01, max=10.0, doc="Uncertainty of a point survey, apart from scatter."
+    )
+    dsm_percentile: float = option(
+        50.0, unit="%", min=0.0, max=100.0, doc="Percentile of DSM minus ground that is the roof."
+    )
+    dsm_least: int = option(4, min=1, max=1000, doc="Fewer DSM cells than this are no evidence.")
+    dsm_sigma: float = option(0.6, unit="m", min=0.01, max=10.0, doc="Uncertainty of the DSM, apart from scatter.")
+    storey_height: float = option(
+        3.0,
+        unit="m",
+        min=2.2,
+        max=8.0,
+        doc="Height of one storey where neither the use nor the city's own buildings tell.",
+    )
+    storey_sigma: float = option(
+        0.3, unit="m", min=0.01, max=3.0, doc="Uncertainty of one storey where the city does not tell."
+    )
+    neighbours: int = option(
+        8, min=3, max=100, doc="How many known buildings of the same use speak for an unknown one."
+    )
+    neighbour_reach: float = option(500.0, unit="m", min=10.0, max=10000.0, doc="How far away they may be.")
+    default_height: float = option(6.0, unit="m", min=2.0, max=50.0, doc="Height where nothing is known.")
+    default_sigma: float = option(4.0, unit="m", min=0.5, max=50.0, doc="Uncertainty of that.")
+    conflict: float = option(3.0, unit="sigma", min=1.0, max=10.0, doc="Evidence further apart than this is reported.")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One kind of evidence for n buildings: value (n,) f8 m above ground and sigma (n,) f8 m; NaN where silent."""
+
+    value: Floats
+    sigma: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Heights:
+    """The verdict on n buildings.
+
+    height     (n,) f8 m above ground, always known          sigma   (n,) f8 m
+    evidence   (n,) str of EVIDENCE                          reason  (n,) str, "" where there is nothing to say
+    conflict   (n,) bool, another kind of evidence lies too far away
+    """
+
+    height: Floats
+    sigma: Floats
+    evidence: Objects
+    reason: Objects
+    conflict: NDArray[np.bool_]
+
+
+def from_points(cloud: PointCloud, polygons: Objects, ground_z: Floats, options: HeightOptions) -> Evidence:
+    """Heights (n,) of the roof points inside each footprint above its ground.
+
+    Points of class 6 count; in footprints without them, unclassified points more than `least` above ground do.
+    """
+    n = len(polygons)
+    roof, spread, counts = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, np.int64)
+    unclassified = (cloud.classification == _NEVER) | (cloud.classification == _UNASSIGNED)
+    for chosen in (cloud.classification == _BUILDING, unclassified):
+        asked = np.flatnonzero(counts < options.points_least)
+        if not len(asked) or not chosen.any():
+            continue
+        xyz = cloud.xyz[chosen]
+        owner, point = points_inside(xyz[:, :2], polygons[asked])
+        above = xyz[point, 2] - ground_z[asked][owner]
+        values = np.where(above > options.least, above, np.nan)
+        found, number = group_percentiles(values, owner, len(asked), [options.points_percentile, *_SPREAD])
+        roof[asked], spread[asked], counts[asked] = found[:, 0], 0.5 * (found[:, 2] - found[:, 1]), number
+    return _trusted(roof, spread, counts >= options.points_least, options.points_sigma, counts)
+
+
+def from_dsm(dsm: Raster, relief: Raster, polygons: Objects, options: HeightOptions) -> Evidence:
+    """Heights (n,) of a surface model above the relief, over the cells inside each footprint.
+
+    dsm       m, unknown cells do not count          relief   m, without unknown cells
+    """
+    wanted = [options.dsm_percentile, *_SPREAD]
+    found, counts = zonal_percentiles(
+        polygons, dsm.geobox, lambda xy: dsm.sample(xy, "nearest") - surface_at(relief, xy), wanted
+    )
+    enough = (counts >= options.dsm_least) & (found[:, 0] >= options.least)
+    return _trusted(found[:, 0], 0.5 * (found[:, 2] - found[:, 1]), enough, options.dsm_sigma, counts)
+
+
+def from_storeys(storeys: Floats, function: Objects, surveyed: Evidence, options: HeightOptions) -> Evidence:
+    """Heights (n,) of storeys times the height of one, by use.
+
+    Where at least 20 buildings of a use have both storeys and a surveyed height, the city's own median counts instead
+    of the table, and its scatter instead of the declared one.
+    """
+    known = np.where((storeys >= 1.0) & (storeys <= 200.0), storeys, np.nan)
+    uses, use = np.unique(function.astype(str), return_inverse=True)
+    single, counts = group_percentiles(surveyed.value / known, use, len(uses), [50.0, *_SPREAD])
+    own = counts >= 20
+    table = np.array([STOREY_HEIGHT.get(name, options.storey_height) for name in uses.tolist()])
+    each = np.where(own, single[:, 0], table)
+    scatter = np.where(own, np.maximum(0.5 * (single[:, 2] - single[:, 1]), 0.05), options.storey_sigma)
+    return Evidence(known * each[use], np.hypot(known * scatter[use], 0.5))
+
+
+def decide(
+    evidence: Mapping[str, Evidence], surveyed: Floats, function: Objects, xy: Floats, options: HeightOptions
+) -> Heights:
+    """The first kind of evidence that speaks, in the order of EVIDENCE; what is left is asked of the neighbours.
+
+    evidence   kinds among the first four of EVIDENCE, each for all n buildings
+    surveyed   (n,) f8 m as delivered, to name the implausible ones
+    function   (n,) str use                xy   (n, 2) f8 m, places of the buildings
+    """
+    n = len(xy)
+    height, sigma = np.full(n, np.nan), np.full(n, np.nan)
+    kind, reason = np.full(n, "", dtype=object), np.full(n, "", dtype=object)
+    for name in EVIDENCE[:4]:
+        if name in evidence:
+            speaks = np.isnan(height) & np.isfinite(evidence[name].value)
+            height[speaks], sigma[speaks] = evidence[name].value[speaks], evidence[name].sigma[speaks]
+            kind[speaks] = name
+    conflict = _conflicts(evidence, height, sigma, kind, options)
+    reason[conflict] = CONFLICT
+    odd = np.isfinite(surveyed) & ~np.isfinite(plausible(surveyed, options).value)
+    reason[odd] = [f"{IMPLAUSIBLE}: {value:g} m" for value in surveyed[odd].tolist()]
+    near = from_neighbours(height, function, xy, options)
+    rest = np.isnan(height)
+    for name, value, spread, text in (
+        ("neighbours", near.value, near.sigma, NEIGHBOURS),
+        ("default", np.full(n, options.default_height), np.full(n, options.default_sigma), DEFAULT),
+    ):
+        speaks = rest & np.isfinite(value)
+        height[speaks], sigma[speaks], kind[speaks] = value[speaks], spread[speaks], name
+        reason[speaks] = [f"{before}; {text}" if before else text for before in reason[speaks].tolist()]
+        rest &= ~speaks
+    return Heights(height, sigma, kind, reason, conflict)
+
+
+def plausible(surveyed: Floats, options: HeightOptions) -> Evidence:
+    """Surveyed heights (n,) within the allowed range, others silent."""
+    value = np.where((surveyed >= options.least) & (surveyed <= options.most), surveyed, np.nan)
+    return Evidence(value, np.where(np.isfinite(value), options.surveyed_sigma, np.nan))
+
+
+def from_neighbours(height: Floats, function: Objects, xy: Floats, options: HeightOptions) -> Evidence:
+    """Median height of the nearest buildings of the same use whose height (n,) is known, for the others."""
+    value, sigma = np.full(len(xy), np.nan), np.full(len(xy), np.nan)
+    known, placed = np.isfinite(height), np.isfinite(xy).all(axis=1)
+    for use in sorted(set(function[~known].tolist())):
+        same = (function == use) & placed
+        givers, askers = np.flatnonzero(same & known), np.flatnonzero(same & ~known)
+        if len(givers) < 3 or not len(askers):
+            continue
+        _, place = cKDTree(xy[givers]).query(
+            xy[askers], k=min(options.neighbours, len(givers)), distance_upper_bound=options.neighbour_reach
+        )
+        heard = np.append(height[givers], np.nan)[place]
+        owner = np.repeat(np.arange(len(askers)), heard.shape[1])
+        found, counts = group_percentiles(heard.ravel(), owner, len(askers), [50.0, *_SPREAD])
+        enough = counts >= 3
+        value[askers] = np.where(enough, found[:, 0], np.nan)
+        sigma[askers] = np.where(enough, np.hypot(0.5 * (found[:, 2] - found[:, 1]), 1.0), np.nan)
+    return Evidence(value, sigma)
+
+
+def _trusted(
+    value: Floats, spread: Floats, enough: NDArray[np.bool_], base: float, counts: NDArray[np.int64]
+) -> Evidence:
+    sigma = np.hypot(base, spread / np.sqrt(np.maximum(counts, 1)))
+    return Evidence(np.where(enough, value, np.nan), np.where(enough, sigma, np.nan))
+
+
+def _conflicts(
+    evidence: Mapping[str, Evidence], height: Floats, sigma: Floats, kind: Objects, options: HeightOptions
+) -> NDArray[np.bool_]:
+    """(n,) True where a kind of evidence that was not taken lies more than `conflict` sigma away."""
+    apart = np.zeros(len(height), bool)
+    for name, other in evidence.items():
+        spread = np.hypot(sigma, other.sigma)
+        apart |= (kind != name) & (np.abs(other.value - height) > options.conflict * spread)
+    return apart

@@ -1,0 +1,196 @@
+"""The ground that everything stands on: a terrain raster without holes, from a DEM or from classified ground points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.interpolate import LinearNDInterpolator
+from scipy.spatial import QhullError, cKDTree
+
+from twin.errors import MissingInputError
+from twin.grid import Bounds, GeoBox
+from twin.options import option
+from twin.points import PointCloud
+from twin.store.protocol import Store
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+GROUND, WATER = 2, 9
+_BLOCK, _MARGIN = 4096, 512
+
+
+@dataclass(frozen=True, slots=True)
+class ReliefOptions:
+    """How the relief is made whole."""
+
+    resolution: float = option(
+        0.5,
+        unit="m",
+        min=0.1,
+        max=50.0,
+        doc="Cell size where the relief is made from ground points; a DEM keeps its own.",
+    )
+    water: bool = option(True, doc="Water points (class 9) count as ground.")
+    reach: float = option(
+        50.0, unit="m", min=0.0, max=5000.0, doc="How far ground is carried past the outermost ground points."
+    )
+    max_hole: float = option(
+        2000.0, unit="m", min=0.0, max=20000.0, doc="Holes with places further than this from any known cell stay open."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReliefFigures:
+    """What the relief was made from: cells in all, filled, still unknown; the source in a word."""
+
+    source: str
+    cells: int
+    filled: int
+    unknown: int
+
+
+def make_relief(store: Store, options: ReliefOptions) -> ReliefFigures:
+    """Write the raster `relief`, block by block: the DEM with its holes filled, else ground points gridded.
+
+    raises  MissingInputError where there is neither a DEM nor a classified ground point
+    """
+    if store.has("raster", "dem"):
+        geobox, source = store.raster_box("dem"), "dem"
+        lineage = store.item("raster", "dem").lineage.step("holes filled by linear interpolation from their rims")
+    elif store.has("points", "points"):
+        geobox, source = _points_box(store, options), "points"
+        lineage = store.item("points", "points").lineage.step(
+            f"ground points gridded at {options.resolution:g} m, gaps filled by linear interpolation"
+        )
+    else:
+        raise MissingInputError(
+            "relief: no DEM and no point cloud; declare a source of kind dem or points in city.toml"
+        )
+    filled = unknown = 0
+    with store.raster_writer("relief", geobox, lineage=lineage, dtype="float32") as writer:
+        for inner, outer in _blocks(geobox):
+            values = _known(store, source, geobox, outer, options)
+            whole = _made_whole(values, geobox, outer, source, options)
+            rows = slice(inner[0].start - outer[0].start, inner[0].stop - outer[0].start)
+            cols = slice(inner[1].start - outer[1].start, inner[1].stop - outer[1].start)
+            part = whole[rows, cols]
+            filled += int((np.isnan(values[rows, cols]) & ~np.isnan(part)).sum())
+            unknown += int(np.isnan(part).sum())
+            writer.write(part.astype(np.float32), inner[0].start, inner[1].start)
+    cells = geobox.shape[0] * geobox.shape[1]
+    if unknown == cells:
+        raise MissingInputError(f"relief: the {source} hold no ground; check nodata and point classes (2 is ground)")
+    return ReliefFigures(source, cells, filled, unknown)
+
+
+def grid_ground(cloud: PointCloud, geobox: GeoBox, water: bool = True) -> Floats:
+    """Mean height of the ground points in every cell (ny, nx) f8 m; NaN where there is none.
+
+    cloud    classified points; classes 2 (ground) and, with `water`, 9 count
+    """
+    ground = cloud.classification == GROUND
+    if water:
+        ground |= cloud.classification == WATER
+    xyz = cloud.xyz[ground]
+    rows, cols = (np.floor(v).astype(np.int64) for v in geobox.rowcol(xyz[:, :2]))
+    ny, nx = geobox.shape
+    inside = (rows >= 0) & (rows < ny) & (cols >= 0) & (cols < nx)
+    cell, z = (rows * nx + cols)[inside], xyz[inside, 2]
+    counts = np.bincount(cell, minlength=ny * nx)
+    total = np.bincount(cell, weights=z, minlength=ny * nx)
+    return np.where(counts > 0, total / np.maximum(counts, 1), np.nan).reshape(ny, nx)
+
+
+def fill_holes(values: Floats, holes: Mask, reach: float) -> Floats:
+    """The same values (ny, nx) with `holes` filled: linear between the cells of their rims, nearest outside those.
+
+    holes    (ny, nx), cells to fill; values are NaN there
+    reach    cells further than this (in cells) from any rim stay NaN
+    source   Delaunay triangulation of the rims only: inside a hole no other cell can be a nearest one
+    """
+    whole = values.copy()
+    if not holes.any():
+        return whole
+    rim = ndimage.binary_dilation(holes, np.ones((3, 3), bool)) & np.isfinite(values)
+    known, wanted = np.argwhere(rim).astype(np.float64), np.argwhere(holes).astype(np.float64)
+    if not len(known):
+        return whole
+    heights = values[rim]
+    found = _linear(known, heights, wanted)
+    distance, nearest = cKDTree(known).query(wanted)
+    found = np.where(np.isnan(found), heights[nearest], found)
+    whole[holes] = np.where(distance <= reach, found, np.nan)
+    return whole
+
+
+def enclosed(unknown: Mask, at_edge: tuple[bool, bool, bool, bool]) -> Mask:
+    """Unknown cells (ny, nx) whose hole does not reach the named edges (north, south, west, east) of the grid."""
+    labels, count = ndimage.label(unknown, np.ones((3, 3), int))
+    open_ = np.zeros(count + 1, bool)
+    for line, named in zip((labels[0], labels[-1], labels[:, 0], labels[:, -1]), at_edge, strict=True):
+        if named:
+            open_[line] = True
+    return np.asarray(unknown & ~open_[labels])
+
+
+def _linear(known: Floats, heights: Floats, wanted: Floats) -> Floats:
+    """Heights at `wanted` (w, 2) by linear interpolation; NaN outside the hull, or where the known lie on one line."""
+    if len(known) < 3:
+        return np.full(len(wanted), np.nan)
+    try:
+        return np.asarray(LinearNDInterpolator(known, heights)(wanted))
+    except QhullError:
+        return np.full(len(wanted), np.nan)
+
+
+def _points_box(store: Store, options: ReliefOptions) -> GeoBox:
+    item = store.item("points", "points")
+    if item.extent is None:
+        raise MissingInputError("relief: the point cloud is empty and there is no DEM")
+    frame = store.read_points("points", bounds=(0.0, 0.0, 0.0, 0.0)).frame
+    return GeoBox.from_bounds(item.extent, options.resolution, frame)
+
+
+def _known(store: Store, source: str, geobox: GeoBox, window: tuple[slice, slice], options: ReliefOptions) -> Floats:
+    box = geobox.crop(*window)
+    bounds = _shrunk(box)
+    if source == "points":
+        return grid_ground(store.read_points("points", bounds=box.bounds), box, options.water)
+    raster = store.read_raster("dem", bounds=bounds)
+    return np.where(raster.valid, raster.values, np.nan).astype(np.float64)
+
+
+def _shrunk(box: GeoBox) -> Bounds:
+    """Bounds that meet exactly the cells of `box`, whatever the last digit of its edges."""
+    dx, dy = box.resolution
+    xmin, ymin, xmax, ymax = box.bounds
+    return xmin + dx / 4, ymin + dy / 4, xmax - dx / 4, ymax - dy / 4
+
+
+def _made_whole(
+    values: Floats, geobox: GeoBox, outer: tuple[slice, slice], source: str, options: ReliefOptions
+) -> Floats:
+    cell = min(geobox.resolution)
+    ny, nx = geobox.shape
+    edges = (outer[0].start == 0, outer[0].stop == ny, outer[1].start == 0, outer[1].stop == nx)
+    whole = fill_holes(values, enclosed(np.isnan(values), edges), options.max_hole / cell)
+    return whole if source == "dem" else fill_holes(whole, np.isnan(whole), options.reach / cell)
+
+
+def _blocks(geobox: GeoBox) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+    """(block, block with a margin) of the grid, as (rows, columns)."""
+    ny, nx = geobox.shape
+    margin = _MARGIN
+    for row in range(0, ny, _BLOCK):
+        for col in range(0, nx, _BLOCK):
+            inner = slice(row, min(row + _BLOCK, ny)), slice(col, min(col + _BLOCK, nx))
+            outer = (
+                slice(max(row - margin, 0), min(inner[0].stop + margin, ny)),
+                slice(max(col - margin, 0), min(inner[1].stop + margin, nx)),
+            )
+            yield inner, outer
