@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from twin.errors import NotFoundError, StoreError
-from twin.features import FEATURE_CLASSES, Layer, objects
+from twin.features import Layer, objects
 from twin.frames import Frame
 from twin.grid import Bounds
 
@@ -23,6 +23,13 @@ _STILL = "2000-01-01T00:00:00.000Z"
 
 def write_geopackage(path: Path, name: str, layer: Layer) -> None:
     """Write the layer as table `name` with a unique index on oid."""
+    _write_table(path, name, layer, append=False)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"CREATE UNIQUE INDEX idx_oid ON {_quoted(name)} (oid)")
+        database.commit()
+
+
+def _write_table(path: Path, name: str, layer: Layer, append: bool) -> None:
     import pyogrio
 
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _STILL})
@@ -38,10 +45,17 @@ def write_geopackage(path: Path, name: str, layer: Layer) -> None:
         crs=layer.frame.crs,
         geometry_type=_geometry_type(layer),
         layer_metadata={"feature_class": layer.name},
+        append=append and path.exists(),
     )
-    with closing(sqlite3.connect(path)) as database:
-        database.execute(f"CREATE UNIQUE INDEX idx_oid ON {_quoted(name)} (oid)")
-        database.commit()
+
+
+def write_geopackage_of(path: Path, layers: Iterable[tuple[str, Layer]]) -> None:
+    """Several layers in one new GeoPackage at `path`, for programs of others."""
+    beside = path.with_name(f".{path.name}.part.gpkg")
+    beside.unlink(missing_ok=True)
+    for place, (name, layer) in enumerate(layers):
+        _write_table(beside, name, layer, append=place > 0)
+    beside.replace(path)
 
 
 def _geometry_type(layer: Layer) -> str:
@@ -147,9 +161,3 @@ def _json_list(values: Sequence[str]) -> str:
     import json
 
     return json.dumps(list(values), ensure_ascii=False)
-
-
-def declared_class(name: str) -> str:
-    """The feature class that a layer name stands for: itself, or the longest class that it starts with."""
-    fits = [c for c in FEATURE_CLASSES if name == c or name.startswith(f"{c}_")]
-    return max(fits, key=len) if fits else name

@@ -1,0 +1,243 @@
+"""The command line: `twin <verb> DIR`. Exit codes: 0 done, 1 done with failures listed, 2 bad input or usage."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import twin
+from twin import pipeline, template
+from twin.errors import OptionsError, TwinError
+from twin.options import describe_options
+from twin.outcome import Report
+from twin.progress import Progress
+from twin.workers import Workers
+
+LISTED = 20
+
+GUIDE = """\
+typical use:
+  twin demo                     make the Datong sample, run everything, open http://127.0.0.1:8000/viewer/
+  twin init mycity              write a commented city.toml; declare your sources in it
+  twin run mycity               ingest -> l2 -> l3 -> zones -> tiles; only what is out of date
+  twin serve mycity             viewer, 3D Tiles, OGC API and live layers
+  twin check mycity             open everything that was written and check it
+exit codes: 0 done, 1 done with failures listed, 2 bad input or usage
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    parser = _parser(words)
+    args = parser.parse_args(words)
+    if not hasattr(args, "verb"):
+        parser.print_help()
+        return 2
+    try:
+        return int(args.verb(args))
+    except TwinError as error:
+        print(f"twin: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "\ntwin: 已中断，重新运行同一命令即可续作 / stopped; run the same command again to go on", file=sys.stderr
+        )
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="twin",
+        description="平城 Pingcheng: a city digital twin engine.",
+        epilog=GUIDE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"pingcheng {twin.__version__}")
+    verbs = parser.add_subparsers(metavar="VERB", title="verbs")
+
+    def verb(
+        name: str, help_: str, do: Callable[[argparse.Namespace], int], default: str = ""
+    ) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=help_, description=help_)
+        place = {"nargs": "?", "default": default} if default else {}
+        sub.add_argument("dir", metavar="DIR", help="folder of the city (holds city.toml)", **place)  # type: ignore[arg-type]
+        sub.set_defaults(verb=do)
+        return sub
+
+    demo = verb("demo", "make the Datong sample, run the whole recipe, serve it, print the address", _demo, "demo")
+    demo.add_argument("--scale", type=int, default=25000, help="number of building footprints (default 25000)")
+    demo.add_argument("--no-serve", action="store_true", help="stop when the city is built")
+    _add_serving(demo)
+    _add_running(demo)
+    verb("init", "write a commented city.toml", _init)
+    whole = verb("run", "the whole recipe; does only what is out of date", _run)
+    whole.add_argument(
+        "--only", action="append", default=[], choices=[s.name for s in pipeline.STAGES], help="one stage"
+    )
+    _add_running(whole)
+    for stage in pipeline.STAGES:
+        sub = verb(stage.name, f"one stage of the recipe: {stage.title}", _run)
+        _add_running(sub)
+        if stage.name in words[:1]:
+            _add_options(sub, stage)
+        sub.set_defaults(only=[stage.name], stage=stage.name)
+    serve = verb("serve", "serve what is there; live layers on", _serve)
+    _add_serving(serve)
+    check = verb("check", "open everything that was written and check it", _check)
+    check.add_argument("--json", action="store_true", help="print the reports as JSON")
+    check.add_argument("--workers", type=int, default=_cores(), help="processes (default: all cores)")
+    info = verb("info", "layers, counts, extents, lineage, sizes", _info)
+    info.add_argument("--json", action="store_true", help="print JSON")
+    export = verb("export", "write the city in a format for others", _export)
+    export.add_argument("--format", required=True, choices=["gpkg"], help="gpkg: every layer in one OGC GeoPackage")
+    export.add_argument("out", metavar="OUT", help="file to write")
+    return parser
+
+
+def _add_serving(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000)")
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workers", type=int, default=_cores(), help="processes (default: all cores)")
+    parser.add_argument("--dask", default="", metavar="ADDRESS", help="work on this Dask cluster instead")
+    parser.add_argument("--force", action="store_true", help="do it even where nothing changed")
+    parser.add_argument("--json", action="store_true", help="print the reports as JSON")
+
+
+def _add_options(parser: argparse.ArgumentParser, stage: pipeline.Stage) -> None:
+    group = parser.add_argument_group(f"options, as under [{stage.name}] in city.toml")
+    for key, field, default in describe_options(stage.options_class(), stage.name):
+        if not isinstance(default, bool | int | float | str):
+            continue
+        flag = "--" + key.partition(".")[2].replace(".", "-").replace("_", "-")
+        unit = f" {field.metadata['unit']}" if field.metadata["unit"] else ""
+        text = f"{field.metadata['doc']} (default {default}{unit})".replace("%", "%%")
+        kind: Any = _boolean if isinstance(default, bool) else type(default)
+        group.add_argument(flag, dest=f"option:{key}", type=kind, default=None, metavar="VALUE", help=text)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    table: dict[str, Any] = {}
+    for name, value in vars(args).items():
+        if name.startswith("option:") and value is not None:
+            *path, last = name.removeprefix("option:").split(".")
+            inner = table
+            for part in path:
+                inner = inner.setdefault(part, {})
+            inner[last] = value
+    return table
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from ingest.sample import make_sample
+
+    folder = Path(args.dir)
+    with Progress() as progress:
+        make_sample(folder, scale=args.scale, tell=progress)
+    args.only = []
+    code = _run(args)
+    if code == 2 or args.no_serve:
+        if args.no_serve:
+            print(f"twin: 城市已建成 / the city is built; `twin serve {folder}` serves it")
+        return code
+    return _serve(args)
+
+
+def _init(args: argparse.Namespace) -> int:
+    path = template.write_template(Path(args.dir))
+    print(
+        f"twin: {path}: 请填写 [frame] 与 [[source]] / now declare [frame] and [[source]], then `twin run {args.dir}`"
+    )
+    return 0
+
+
+def _run(args: argparse.Namespace) -> int:
+    city = twin.open(args.dir)
+    with Progress() as progress, Workers(args.workers, progress, args.dask) as workers:
+        reports = pipeline.run(city, workers, only=args.only, force=args.force, overrides=_overrides(args))
+    return _print_reports(reports, args.json)
+
+
+def _check(args: argparse.Namespace) -> int:
+    city = twin.open(args.dir)
+    with Progress() as progress, Workers(args.workers, progress) as workers:
+        reports = pipeline.check(city, workers)
+    return _print_reports(reports, args.json)
+
+
+def _serve(args: argparse.Namespace) -> int:
+    from server.run import serve
+
+    city = twin.open(args.dir)
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    print(f"twin: {city.name} {city.name_en}  http://{host}:{args.port}/viewer/  (Ctrl+C 停止 / stops)", flush=True)
+    serve(city, host=args.host, port=args.port)
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    city = twin.open(args.dir)
+    table = template.describe_city(city)
+    print(json.dumps(table, ensure_ascii=False, indent=1) if args.json else template.city_as_text(table))
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from twin.store.geopackage import write_geopackage_of
+
+    city = twin.open(args.dir)
+    out = Path(args.out)
+    if out.exists():
+        raise OptionsError(f"{out}: is there already; choose another name or remove it")
+    names = [item.name for item in city.store.items("layer")]
+    write_geopackage_of(out, ((name, city.layer(name)) for name in names))
+    print(f"twin: {out}: {len(names)} 个图层 / layers")
+    return 0
+
+
+def _print_reports(reports: list[Report], as_json: bool) -> int:
+    if as_json:
+        print(json.dumps([report.as_dict() for report in reports], ensure_ascii=False, indent=1))
+    else:
+        for report in reports:
+            _print_report(report)
+    return 1 if any(report.failed for report in reports) else 0
+
+
+def _print_report(report: Report) -> None:
+    words = ", ".join(f"{report.count(s)} {s}" for s in ("done", "fallback", "skipped", "failed") if report.count(s))
+    print(f"{report.stage}: {words or 'nothing to do'}")
+    for line in report.warnings:
+        print(f"  ! {line}")
+    listed = sorted((o for o in report.outcomes if o.status != "fallback"), key=lambda o: o.status)
+    for outcome in listed[:LISTED]:
+        print(f"  {outcome.status} {outcome.oid}: {outcome.reason}")
+    if len(listed) > LISTED:
+        print(f"  ... {len(listed) - LISTED} more; --json prints all")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

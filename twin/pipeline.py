@@ -1,0 +1,237 @@
+"""Chains the rooms: the whole recipe, stage by stage, doing only what is out of date.
+
+Upstairs: this file and `twin.cli` are the only ones of `twin` that may see the rooms.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import twin
+from twin.city import City
+from twin.errors import OptionsError, StoreError
+from twin.options import as_table, read_options
+from twin.outcome import Outcome, Report
+from twin.store.catalog import digest_of
+from twin.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One arrow of the recipe.
+
+    name        word of the command line and of the table in city.toml
+    module      where `build(city, options, workers)` lives
+    options     name of its options class there
+    reads       kinds and name prefixes of the catalogue that it is built from
+    makes       items that must be there for the stage to count as done
+    """
+
+    name: str
+    module: str
+    options: str
+    title: str
+    reads: tuple[tuple[str, str], ...]
+    makes: tuple[tuple[str, str], ...]
+
+    def options_class(self) -> type:
+        """The stage's options dataclass."""
+        return getattr(importlib.import_module(self.module), self.options)
+
+    def build(self) -> Callable[[City, Any, Workers], Report]:
+        """The stage's one impure function."""
+        return importlib.import_module(self.module).build
+
+
+_GROUND = (("raster", "relief"),)
+_BUILT = (("layer", "building_l2"),)
+
+STAGES: tuple[Stage, ...] = (
+    Stage("ingest", "ingest.run", "IngestOptions", "数据接入 / ingest", (), (("layer", "building"),)),
+    Stage(
+        "l2",
+        "models_l2.build",
+        "L2Options",
+        "全城 L2 建模 / L2 models",
+        (("layer", "building"), ("raster", "dem"), ("raster", "dsm"), ("raster", "canopy"), ("points", "points")),
+        (*_GROUND, *_BUILT, ("model", "l2")),
+    ),
+    Stage(
+        "l3",
+        "models_l3.build",
+        "L3Options",
+        "古城 L3 精细建模 / L3 models",
+        _GROUND + _BUILT,
+        (("document", "l3_report"),),
+    ),
+    Stage(
+        "zones",
+        "twin.risk.build",
+        "ZoneOptions",
+        "风险区划 / risk zoning",
+        (*_GROUND, *_BUILT, *(("layer", name) for name in ("road", "river", "water", "population", "facility"))),
+        (("layer", "zone_flood_building"),),
+    ),
+    Stage(
+        "tiles",
+        "tiles.publish",
+        "TileOptions",
+        "瓦片发布 / tiles",
+        (*_GROUND, ("model", "l2"), ("model", "l3"), ("raster", "ortho_")),
+        (),
+    ),
+)
+
+
+def stage_of(name: str) -> Stage:
+    """The stage of that name; OptionsError names the stages."""
+    for stage in STAGES:
+        if stage.name == name:
+            return stage
+    raise OptionsError(f"no stage {name!r}; the recipe is {' -> '.join(s.name for s in STAGES)}")
+
+
+def run(
+    city: City,
+    workers: Workers,
+    *,
+    only: Iterable[str] = (),
+    force: bool = False,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Report]:
+    """The reports of the stages that were run; stages that are up to date are passed over.
+
+    only        names of stages; all where empty
+    force       run them even where nothing changed
+    overrides   stage -> options table that goes over city.toml, as the command line gave it
+    raises      StoreError where another run is writing to the same store
+    """
+    chosen = {stage_of(name).name for name in only}
+    reports = []
+    with writing(city):
+        for stage in STAGES:
+            if chosen and stage.name not in chosen:
+                continue
+            options = stage_options(city, stage, (overrides or {}).get(stage.name, {}))
+            before = stamp(city, stage, options)
+            if not force and city.store.catalog.stamp(stage.name) == before and _made(city, stage):
+                workers.tell(f"{stage.title}: 已是最新 / up to date", 1, 1)
+                continue
+            workers.tell(stage.title, 0, 1)
+            reports.append(stage.build()(city, options, workers))
+            city.store.catalog.put_stamp(stage.name, before)
+            workers.tell(stage.title, 1, 1)
+    return reports
+
+
+def stage_options(city: City, stage: Stage, over: Mapping[str, Any]) -> Any:
+    """Options of a stage: declared defaults, under city.toml, under the command line."""
+    table = _merged(city.config.get(stage.name, {}), over)
+    return read_options(stage.options_class(), table, f"[{stage.name}]")
+
+
+def stamp(city: City, stage: Stage, options: Any) -> str:
+    """Hash of everything a stage is built from: version, options, frame, sources or items it reads."""
+    parts: dict[str, Any] = {
+        "version": twin.__version__,
+        "stage": stage.name,
+        "options": as_table(options),
+        "frame": [city.frame.crs, city.frame.vertical, city.frame.geoid_undulation, list(city.frame.origin)],
+    }
+    if stage.name == "ingest":
+        parts["sources"] = city.config.get("source", [])
+        parts["files"] = [digest_of(f) for s in city.sources for f in s.files(city.root) if f.is_file()]
+    else:
+        parts["items"] = [
+            [item.kind, item.name, item.digest]
+            for item in city.store.items()
+            if any(item.kind == kind and item.name.startswith(name) for kind, name in stage.reads)
+        ]
+    if stage.name == "tiles":
+        parts["city"] = city.config.get("city", {})
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+
+
+def _made(city: City, stage: Stage) -> bool:
+    if stage.name == "tiles" and city.store.current_tiles() is None:
+        return False
+    return all(city.store.has(kind, name) and city.store.path(kind, name).exists() for kind, name in stage.makes)
+
+
+@contextmanager
+def writing(city: City) -> Iterator[None]:
+    """Holds the store for one writer; the lock goes with the process, however it ends."""
+    city.store.root.mkdir(parents=True, exist_ok=True)
+    lock = city.store.root / "lock"
+    with lock.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"{city.store.root}: another run is writing here; wait for it or stop it") from error
+        yield
+
+
+def check(city: City, workers: Workers) -> list[Report]:
+    """Opens everything that was written and checks it, one report per part; failed outcomes are what is wrong."""
+    from tiles.validity import check_tiles
+
+    reports = [_check_items(city, workers)]
+    if city.store.has("model", "l2"):
+        reports.append(_check_solids(city, "l2"))
+    if city.store.has("model", "l3"):
+        reports.append(_check_solids(city, "l3"))
+    reports.append(check_tiles(city))
+    return reports
+
+
+def _check_items(city: City, workers: Workers) -> Report:
+    wrong = []
+    items = city.store.items()
+    for done, item in enumerate(items, start=1):
+        path = city.store.path(item.kind, item.name)
+        if not path.exists():
+            wrong.append(Outcome(f"{item.kind}/{item.name}", "failed", "文件缺失 / file is missing"))
+        elif digest_of(path) != item.digest:
+            wrong.append(
+                Outcome(f"{item.kind}/{item.name}", "failed", "内容与目录不符 / content differs from catalogue")
+            )
+        workers.tell("核对目录 / catalogue", done, len(items))
+    for stage in STAGES:
+        if not city.store.catalog.stamp(stage.name):
+            wrong.append(Outcome(stage.name, "failed", "尚未运行 / this stage has not run"))
+    return Report("catalogue", len(items) - len(wrong), tuple(wrong))
+
+
+def _check_solids(city: City, name: str) -> Report:
+    """Every solid closed and of positive volume, and no building above or below its ground."""
+    from models_l2.ground import ground_gap, read_around
+
+    wrong: list[Outcome] = []
+    done, worst = 0, 0.0
+    for _, solids in city.store.read_model(name):
+        sound = solids.is_closed() & (solids.volumes() > 0.0)
+        wrong += [Outcome(oid, "failed", "实体不闭合 / solid is not closed") for oid in solids.oid[~sound]]
+        done += int(sound.sum())
+        if name == "l2" and len(solids):
+            gaps = abs(ground_gap(solids, read_around(city.store, "relief", solids.bounds)))
+            worst = max(worst, float(gaps.max()))
+            wrong += [Outcome(oid, "failed", "未贴合地面 / gap to the ground") for oid in solids.oid[gaps > 0.001]]
+    figures: dict[str, Any] = {"solids": done + len(wrong)}
+    if name == "l2":
+        figures["worst_ground_gap_m"] = round(worst, 6)
+    return Report(f"model {name}", done, tuple(wrong), figures)
+
+
+def _merged(table: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(table)
+    for key, value in over.items():
+        inner = result.get(key)
+        result[key] = _merged(inner, value) if isinstance(value, Mapping) and isinstance(inner, Mapping) else value
+    return result

@@ -1,0 +1,116 @@
+"""Words about a city for a person: the commented city.toml of `twin init`, the table of `twin info`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from twin.city import SOURCE_KINDS, City, CityCard, FrameCard, View
+from twin.errors import OptionsError
+from twin.options import describe_options
+
+_SOURCES = f"""
+# 数据源：每个文件一节，坐标系与高程基准必须声明，绝不猜测。
+# Sources: one table a file; CRS and vertical datum are declared, never guessed.
+# kind: {", ".join(SOURCE_KINDS)}
+
+# [[source]]
+# name = "dem"
+# kind = "dem"
+# path = "sources/dem.tif"            # file, glob or list; relative to this file
+# crs = "EPSG:4547"                   # any EPSG code, or "GCJ-02" / "BD-09"
+# vertical = "1985"
+# licence = ""
+# date = "2025-06"
+# accuracy = 1.0                      # m, 1 sigma
+
+# [[source]]
+# name = "footprints"
+# kind = "footprints"
+# path = "sources/buildings.gpkg"
+# crs = "EPSG:4547"
+# encoding = "utf-8"                  # "gbk" for many shapefiles
+# columns = {{ height = "高度", storeys = "层数", name = "名称" }}
+# values = {{ function = {{ "住宅" = "residential", "商业" = "commercial" }} }}
+"""
+
+
+def write_template(folder: Path) -> Path:
+    """Write a commented city.toml into `folder`; OptionsError where there is one already."""
+    path = folder / "city.toml"
+    if path.exists():
+        raise OptionsError(f"{path}: is there already; it is left as it is")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(template_text(folder.resolve().name), encoding="utf-8")
+    return path
+
+
+def template_text(name: str) -> str:
+    """The text of a new city.toml: every key with its sentence, unit and default."""
+    lines = ["# 平城 Pingcheng: what you declare about your city. 缺省值已写出，改动处去掉行首 #。", ""]
+    given = {"city.id": name, "city.name": name, "city.name_en": name, "frame.crs": "EPSG:4547"}
+    for section, cls in (("city", CityCard), ("frame", FrameCard), ("view", View)):
+        lines += [f"[{section}]", *_section(cls, section, given), ""]
+    return "\n".join(lines) + _SOURCES
+
+
+def _section(cls: type, section: str, given: dict[str, str]) -> Iterator[str]:
+    for key, field, default in describe_options(cls, section):
+        unit = f" [{field.metadata['unit']}]" if field.metadata["unit"] else ""
+        yield f"# {field.metadata['doc']}{unit}"
+        name = key.rpartition(".")[2]
+        yield f"{name} = {json.dumps(given[key])}" if key in given else f"# {name} = {_toml(default)}"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if isinstance(value, float):
+        return "nan" if value != value else repr(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def describe_city(city: City) -> dict[str, Any]:
+    """Plain JSON values: who the city is, its frame, and every item with count, extent, size and lineage."""
+    items = []
+    for item in city.store.items():
+        path = city.store.path(item.kind, item.name)
+        items.append(
+            {
+                "kind": item.kind,
+                "name": item.name,
+                "count": item.count,
+                "extent": item.extent,
+                "bytes": path.stat().st_size if path.exists() else None,
+                "digest": item.digest,
+                "lineage": item.lineage.as_dict(),
+            }
+        )
+    published = city.store.current_tiles()
+    return {
+        "id": city.id,
+        "name": city.name,
+        "name_en": city.name_en,
+        "frame": dataclasses.asdict(city.frame),
+        "sources": [source.name for source in city.sources],
+        "items": items,
+        "tiles": None if published is None else published[0],
+    }
+
+
+def city_as_text(table: dict[str, Any]) -> str:
+    """The same for a terminal."""
+    frame = table["frame"]
+    lines = [
+        f"{table['name']} {table['name_en']}  {frame['crs']}  {frame['vertical'] or 'vertical datum not declared'}",
+        f"tiles {table['tiles'] or 'not published'}",
+        f"{'kind':<9}{'name':<24}{'count':>12}{'MB':>9}  source",
+    ]
+    for item in table["items"]:
+        size = "-" if item["bytes"] is None else f"{item['bytes'] / 1e6:.1f}"
+        source = item["lineage"]["source"][:60]
+        lines.append(f"{item['kind']:<9}{item['name']:<24}{item['count']:>12,}{size:>9}  {source}")
+    return "\n".join(lines)
