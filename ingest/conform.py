@@ -1,0 +1,301 @@
+"""Into the city's frame and words: CRS and datum as declared, columns by name, values by table, text to numbers."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+import pyproj
+import shapely
+from numpy.typing import NDArray
+
+from ingest.reading import Delivery, RawTable
+from twin.errors import SourceError
+from twin.features import FEATURE_CLASSES, Objects
+from twin.frames import MAP_DATUMS, Frame, same_crs, to_frame
+
+Table = dict[str, NDArray[Any]]
+
+ID_COLUMNS = ("source_id", "oid", "id")
+PLACE_COLUMNS = ("lon", "lat", "x", "y", "wkt")
+VOCABULARY = {
+    "function": (
+        "residential", "commercial", "industrial", "public", "religious", "heritage", "education", "medical", "office",
+        "transport", "agricultural", "mine", "unknown",
+    ),
+    "structure": ("timber", "adobe", "masonry", "rc", "steel", "unknown"),
+    "road_class": (
+        "motorway", "trunk", "primary", "secondary", "tertiary", "residential", "lane", "path", "rail",
+    ),
+    "division_level": ("province", "city", "district", "street", "community"),
+}  # fmt: skip
+MISSING_WORDS = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "--", "无", "空", "<null>", "不详"})
+_NUMBER = re.compile(r"^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?:m|米|层|年|人|%)?$", re.IGNORECASE)
+_OGR_LIST = re.compile(r"^\(\d+:(.*)\)$")
+_FULL_WIDTH = str.maketrans("0123456789.-+,", "0123456789.-+,")
+
+
+def crs_of(delivery: Delivery, found: str, shown: str) -> str:
+    """The CRS to read `shown` in: the declared one, or the file's own; never a guess.
+
+    found   CRS the file states, "" where it states none
+    raises  SourceError where neither is there, where they disagree, or where PROJ does not know the declared one
+    """
+    declared = delivery.source.crs
+    if not declared and not found:
+        raise SourceError(
+            f'{shown}: no CRS in the file and none declared; add crs = "EPSG:..." (or "GCJ-02", "BD-09") '
+            f'to [[source]] "{delivery.source.name}" in city.toml'
+        )
+    if not declared:
+        return found
+    if not found:
+        return declared
+    if declared in MAP_DATUMS:
+        if not _is_geographic(found):
+            raise SourceError(
+                f"{shown}: declared {declared}, but the file states {crs_name(found)}; mend crs in city.toml"
+            )
+        return declared
+    if not same_crs(declared, found) and crs_name(found) != crs_name(declared):
+        raise SourceError(
+            f"{shown}: declared {declared}, but the file states {crs_name(found)}; "
+            f'mend crs of [[source]] "{delivery.source.name}" in city.toml, or the file'
+        )
+    return declared
+
+
+def crs_name(crs: str) -> str:
+    """A short name of a CRS for messages and comparison: its EPSG code where PROJ finds one, else its title."""
+    try:
+        known = pyproj.CRS.from_user_input(crs)
+    except pyproj.exceptions.CRSError:
+        return crs[:60]
+    code = known.to_epsg(min_confidence=70)
+    return f"EPSG:{code}" if code else known.name
+
+
+def place(geometry: Objects, crs: str, frame: Frame, shown: str) -> Objects:
+    """Geometries (n,) in the frame, 2D; None stays None.
+
+    raises  SourceError where "degrees" lie outside the globe: then the file is not in the CRS it claims
+    """
+    flat = shapely.force_2d(geometry)
+    xy = shapely.get_coordinates(flat)
+    if not len(xy):
+        return flat
+    if crs in MAP_DATUMS or _is_geographic(crs):
+        worst = np.nanmax(np.abs(xy), axis=0)
+        if worst[0] > 360.0 or worst[1] > 90.0:
+            raise SourceError(
+                f"{shown}: {crs_name(crs)} is in degrees, but a coordinate is ({worst[0]:.0f}, {worst[1]:.0f}); "
+                "declare the CRS the numbers are in"
+            )
+    return shapely.set_coordinates(flat.copy(), to_frame(xy, crs, frame)) if crs != frame.crs else flat
+
+
+def vertical_shift(delivery: Delivery, frame: Frame, shown: str) -> tuple[float, str]:
+    """(metres to add to heights of this source, the step in words); SourceError where no way is declared.
+
+    "ellipsoid" heights lose the frame's geoid undulation; any other foreign datum needs `vertical_offset`.
+    """
+    source = delivery.source
+    datum = source.vertical or frame.vertical
+    if not datum:
+        raise SourceError(f'{shown}: heights without a vertical datum; add vertical = "..." to [frame] in city.toml')
+    if "vertical_offset" in source.extra:
+        offset = float(source.extra["vertical_offset"])
+        return offset, f"heights {datum} -> {frame.vertical}: {offset:+.3f} m as declared"
+    if datum == frame.vertical:
+        return 0.0, ""
+    if datum in ("ellipsoid", "ellipsoidal"):
+        return -frame.geoid_undulation, f"heights ellipsoidal -> {frame.vertical}: {-frame.geoid_undulation:+.3f} m"
+    raise SourceError(
+        f"{shown}: heights in {datum!r}, the city's are in {frame.vertical!r}; "
+        f'add vertical_offset = <metres> to [[source]] "{source.name}" in city.toml'
+    )
+
+
+def columns_of(raw: RawTable, delivery: Delivery, name: str) -> tuple[Table, list[str]]:
+    """Declared columns of feature class `name` from the file's, and warnings.
+
+    A column is taken where `columns` maps it, or where the file has one of our name; the rest goes as one JSON object
+    into `attributes`. Lengths in the source's unit become metres.
+    raises  SourceError where `columns` names one of ours that is not declared, or one that the file has not
+    """
+    declared = FEATURE_CLASSES[name].columns
+    mapping = column_mapping(raw, delivery, known_columns(name))
+    table: Table = {}
+    warnings: list[str] = []
+    for ours, theirs in mapping.items():
+        if ours not in declared:
+            continue
+        values = raw.fields[theirs]
+        lookup = delivery.source.values.get(ours)
+        if lookup:
+            values, lines = translate(values, lookup, ours, raw.shown)
+            warnings += lines
+        if declared[ours].kind == "f8":
+            table[ours], lines = numbers(values, ours, raw.shown)
+            warnings += lines
+            if declared[ours].unit == "m":
+                table[ours] = table[ours] * delivery.scale()
+        else:
+            table[ours], lines = _vocabulary(texts(values), ours, raw.shown)
+            warnings += lines
+    taken = set(mapping.values())
+    if "attributes" not in mapping:
+        table["attributes"] = leftovers({k: v for k, v in raw.fields.items() if k not in taken}, len(raw))
+    return table, warnings
+
+
+def known_columns(name: str) -> tuple[str, ...]:
+    """Every column that `columns` may map for feature class `name`: declared ones, identifiers, coordinates."""
+    return (*FEATURE_CLASSES[name].columns, *ID_COLUMNS, *PLACE_COLUMNS)
+
+
+def column_mapping(raw: RawTable, delivery: Delivery, ours: Iterable[str]) -> dict[str, str]:
+    """Our column -> the file's column, as declared, then by equal name; SourceError where a declared one is absent."""
+    known = list(ours)
+    mapping: dict[str, str] = {}
+    for column, theirs in delivery.source.columns.items():
+        if column not in known:
+            near = difflib.get_close_matches(column, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+            raise SourceError(f'[[source]] "{delivery.source.name}" columns: {column!r} is no column of ours{hint}')
+        if theirs not in raw.fields:
+            has = ", ".join(raw.fields) or "none"
+            raise SourceError(f"{raw.shown}: no column {theirs!r} (declared for {column}); the file has {has}")
+        mapping[column] = theirs
+    spoken_for = set(mapping.values())
+    for column in known:
+        if column not in mapping and column in raw.fields and column not in spoken_for and column != "id":
+            mapping[column] = column
+    return mapping
+
+
+def source_ids(raw: RawTable, delivery: Delivery, name: str) -> Objects | None:
+    """The source's own identifiers (n,) as text, or None where it has none declared."""
+    mapping = column_mapping(raw, delivery, known_columns(name))
+    theirs = next((mapping[key] for key in ID_COLUMNS if key in mapping), None)
+    return None if theirs is None else texts(raw.fields[theirs])
+
+
+def texts(values: NDArray[Any]) -> Objects:
+    """Any array as text (n,): missing is "", whole floats lose ".0", times are ISO 8601, OGR lists are unpacked."""
+    if values.dtype.kind == "M":
+        words = np.where(np.isnat(values), "", np.datetime_as_string(values)).astype(object)
+        return words
+    if values.dtype.kind == "f":
+        return _objects(
+            "" if np.isnan(v) else str(int(v)) if float(v).is_integer() else str(v) for v in values.tolist()
+        )
+    if values.dtype.kind == "b":
+        return _objects("true" if v else "false" for v in values.tolist())
+    return _objects(_text(v) for v in values.tolist())
+
+
+def _text(value: object) -> str:
+    if value is None or value != value:
+        return ""
+    text = str(value).strip()
+    listed = _OGR_LIST.match(text) if text.startswith("(") else None
+    return listed.group(1).replace(",", ", ") if listed else text
+
+
+def _objects(items: Iterable[Any]) -> Objects:
+    listed = list(items)
+    array = np.empty(len(listed), dtype=object)
+    array[:] = listed
+    return array
+
+
+def numbers(values: NDArray[Any], column: str, shown: str) -> tuple[NDArray[np.float64], list[str]]:
+    """Any array as f8 (n,), NaN where missing; numbers stored as text are read, and text that is none is reported."""
+    if values.dtype.kind in "fiub":
+        return values.astype(np.float64), []
+    words = texts(values)
+    unique, inverse = np.unique(words.astype(str), return_inverse=True)
+    parsed = np.array([_number(word) for word in unique.tolist()], dtype=object)
+    bad = np.array([p is None for p in parsed.tolist()], dtype=bool)
+    result = np.where(bad, np.nan, np.where(bad, 0.0, parsed)).astype(np.float64)[inverse]
+    if not bad.any():
+        return result, []
+    rows = np.flatnonzero(bad[inverse])
+    first = words[rows[0]]
+    return result, [f"{shown}: column {column}: {len(rows)} values are no number, first {first!r} in row {rows[0] + 1}"]
+
+
+def _number(word: str) -> float | None:
+    plain = word.translate(_FULL_WIDTH).strip()
+    if plain.lower() in MISSING_WORDS:
+        return np.nan
+    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", plain):
+        plain = plain.replace(",", "")
+    if plain.lower() in ("true", "false", "是", "否"):
+        return float(plain.lower() in ("true", "是"))
+    match = _NUMBER.match(plain)
+    return float(match.group(1)) if match else None
+
+
+def translate(values: NDArray[Any], lookup: Mapping[str, Any], column: str, shown: str) -> tuple[Objects, list[str]]:
+    """Values (n,) through the declared table; "*" is the word for all others, else they stay and are counted."""
+    words = texts(values)
+    table = {str(key): value for key, value in lookup.items()}
+    other = table.get("*")
+    result = _objects(table.get(word, word if other is None or not word else other) for word in words)
+    strange = Counter(word for word in words if word and word not in table) if other is None else Counter()
+    known = set(map(str, table.values()))
+    rest = sum(count for word, count in strange.items() if word not in known)
+    if not rest:
+        return result, []
+    named = ", ".join(repr(word) for word in sorted(strange)[:5])
+    return result, [f'{shown}: column {column}: {rest} values are not in its table, e.g. {named}; add them or "*"']
+
+
+def _vocabulary(words: Objects, column: str, shown: str) -> tuple[Objects, list[str]]:
+    allowed = VOCABULARY.get(column)
+    if allowed is None:
+        return words, []
+    unique, inverse, counts = np.unique(words.astype(str), return_inverse=True, return_counts=True)
+    strange = np.array([bool(word) and word not in allowed for word in unique.tolist()], dtype=bool)
+    if not strange.any():
+        return words, []
+    fill = "unknown" if "unknown" in allowed else ""
+    result = _objects(np.where(strange, fill, unique)[inverse].tolist())
+    named = ", ".join(repr(word) for word in unique[strange][:5].tolist())
+    line = f"{shown}: column {column}: {counts[strange].sum()} values set to {fill!r}, e.g. {named}; map them in values"
+    return result, [line]
+
+
+def leftovers(fields: Mapping[str, NDArray[Any]], n: int) -> Objects:
+    """One JSON object per row (n,) of columns nobody declared, missing values left out; "" where nothing is left."""
+    if not fields:
+        return _objects([""] * n)
+    names = sorted(fields)
+    columns = [_plain(fields[name]) for name in names]
+    rows = (
+        {key: value for key, value in zip(names, row, strict=True) if value is not None and value != ""}
+        for row in zip(*columns, strict=True)
+    )
+    return _objects(orjson.dumps(row).decode() if row else "" for row in rows)
+
+
+def _plain(values: NDArray[Any]) -> list[Any]:
+    if values.dtype.kind == "f":
+        return [None if v != v else int(v) if v.is_integer() and abs(v) < 2**53 else v for v in values.tolist()]
+    if values.dtype.kind in "iub":
+        return values.tolist()
+    return texts(values).tolist()
+
+
+def _is_geographic(crs: str) -> bool:
+    try:
+        return bool(pyproj.CRS.from_user_input(crs).is_geographic)
+    except pyproj.exceptions.CRSError:
+        return False

@@ -1,0 +1,287 @@
+"""Rasters of height: terrain, surface and canopy; sheets put together, holes filled and counted, in metres."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.errors
+import rasterio.fill
+import rasterio.warp
+import scipy.ndimage
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+
+from ingest.conform import crs_of, vertical_shift
+from ingest.reading import Card, Delivery, Reading
+from twin.errors import SourceError
+from twin.frames import MAP_DATUMS, Frame, same_crs
+from twin.grid import GeoBox, Raster
+from twin.lineage import Lineage
+
+RASTER_ERRORS = (rasterio.errors.RasterioError, rasterio.errors.CRSError)
+BELIEVABLE = {"dem": (-500.0, 9000.0), "dsm": (-500.0, 9800.0), "canopy": (-50.0, 150.0)}
+_ALIGNED = 1e-3
+_FILL_SEARCH = 256.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeightReader:
+    """Reads DEM, DSM or canopy heights, one sheet or many, into one Raster f4 m in the frame."""
+
+    kind: str
+    fills: bool = True
+
+    @property
+    def card(self) -> Card:
+        """What the reader is, before it runs."""
+        return Card(self.kind, f"raster {self.kind}", (), "m", "bilinear; holes by inverse distance (GDAL fillnodata)")
+
+    def read(self, delivery: Delivery, frame: Frame) -> Reading:
+        """The raster; holes inside it are filled where the kind wants it, and their number is said."""
+        lineage, warnings = delivery.lineage(), []
+        with ExitStack() as stack:
+            sheets = [stack.enter_context(open_sheet(path, delivery, frame)) for path in delivery.files()]
+            for sheet in sheets:
+                if sheet.dataset.count != 1:
+                    raise SourceError(f"{sheet.shown}: {sheet.dataset.count} bands; a {self.kind} has one")
+            box = common_box(sheets, frame)
+            values = _mosaic(sheets, box)
+            lineage = _steps(lineage, sheets, frame)
+        values, lines, strange = self._metres(values, delivery, frame)
+        warnings += lines
+        lineage = lineage.step(f"{strange} cells outside the believable range emptied") if strange else lineage
+        holes = 0
+        if self.fills:
+            values, holes = fill_holes(values)
+        if holes:
+            lineage = lineage.step(f"{holes} cells in holes filled by inverse distance")
+            warnings.append(f"{sheets[0].shown}: {holes} cells without height inside the {self.kind}, filled")
+        empty = int(np.count_nonzero(np.isnan(values)))
+        if empty == values.size:
+            raise SourceError(
+                f"{sheets[0].shown}: no cell has a height; check nodata of source {delivery.source.name!r}"
+            )
+        tally = {"cells": int(values.size), "filled": holes, "empty": empty, "sheets": len(sheets)}
+        return Reading(Raster(values, box), lineage, warnings=tuple(warnings), tally=tally)
+
+    def _metres(
+        self, values: NDArray[np.float32], delivery: Delivery, frame: Frame
+    ) -> tuple[NDArray[np.float32], list[str], int]:
+        shown = delivery.shown(delivery.files()[0])
+        factor = delivery.scale()
+        shift = 0.0 if self.kind == "canopy" else vertical_shift(delivery, frame, shown)[0]
+        if factor != 1.0 or shift:
+            values = (values * np.float32(factor) + np.float32(shift)).astype(np.float32)
+        low, high = BELIEVABLE[self.kind]
+        with np.errstate(invalid="ignore"):
+            strange = (values < low) | (values > high)
+        count = int(np.count_nonzero(strange))
+        if not count:
+            return values, [], 0
+        worst = float(values[strange].flat[0])
+        values = np.where(strange, np.float32(np.nan), values)
+        return (
+            values,
+            [f"{shown}: {count} cells like {worst:g} m lie outside {low:g}..{high:g} m; declare nodata"],
+            count,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One open raster file in the frame: the dataset itself, or a warped view of it.
+
+    dataset     what to read from; its transform is in the frame
+    native      true where cells are read as they are, without resampling
+    """
+
+    dataset: Any
+    shown: str
+    native: bool
+    nodata: float
+    crs: str
+
+
+@contextmanager
+def open_sheet(path: Path, delivery: Delivery, frame: Frame) -> Iterator[Sheet]:
+    """A raster file seen in the frame; warped (bilinear) where its CRS or its axes differ from the frame's.
+
+    raises  SourceError for a file that is no raster, has no georeference, or whose CRS is not declared
+    """
+    shown = delivery.shown(path)
+    with readable(shown), ExitStack() as stack:
+        dataset = stack.enter_context(rasterio.open(path, NUM_THREADS="ALL_CPUS"))
+        crs = crs_of(delivery, dataset.crs.to_string() if dataset.crs else "", shown)
+        if crs in MAP_DATUMS:
+            raise SourceError(f"{shown}: a raster cannot be read in {crs}; ask for it in a projected CRS")
+        if dataset.transform == Affine.identity() and not dataset.gcps[0]:
+            raise SourceError(f"{shown}: the raster has no georeference (no geotransform, no world file)")
+        nodata = delivery.source.nodata
+        if math.isnan(nodata):
+            nodata = math.nan if dataset.nodata is None else float(dataset.nodata)
+        t = dataset.transform
+        native = same_crs(crs, frame.crs) and t.b == 0.0 and t.d == 0.0 and t.a > 0.0 and t.e < 0.0
+        view = dataset
+        if not native:
+            known = None if math.isnan(nodata) else nodata
+            options = {"src_crs": crs, "crs": frame.crs, "resampling": Resampling.bilinear, "src_nodata": known}
+            if known is None and dataset.count in (1, 3):
+                options["add_alpha"] = dataset.count == 3
+            view = stack.enter_context(WarpedVRT(dataset, **options))
+        yield Sheet(view, shown, native, nodata, crs)
+
+
+@contextmanager
+def readable(shown: str) -> Iterator[None]:
+    """GDAL's errors inside the block become one clear line about the file."""
+    try:
+        yield
+    except RASTER_ERRORS as err:
+        words = str(err.__cause__ or err).splitlines()
+        raise SourceError(
+            f"{shown}: the raster is damaged or cut short ({(words or ['no reason given'])[0][:160]}); ask for it again"
+        ) from err
+
+
+def common_box(sheets: Sequence[Sheet], frame: Frame) -> GeoBox:
+    """The grid that holds all sheets: the finest sheet's cells, over the bounds of all."""
+    finest = min(sheets, key=lambda sheet: (abs(sheet.dataset.transform.a), sheet.shown)).dataset
+    if len(sheets) == 1:
+        return GeoBox(finest.shape, _plain(finest.transform), frame)
+    return _spread(_plain(finest.transform), [sheet.dataset.bounds for sheet in sheets], frame)
+
+
+def _spread(cell: Affine, bounds: Sequence[Sequence[float]], frame: Frame) -> GeoBox:
+    """The grid of `cell`, grown in whole cells until it holds all bounds."""
+    edges = np.array([tuple(b) for b in bounds])
+    dx, dy = cell.a, -cell.e
+    west = cell.c - math.ceil((cell.c - edges[:, 0].min()) / dx - _ALIGNED) * dx
+    north = cell.f + math.ceil((edges[:, 3].max() - cell.f) / dy - _ALIGNED) * dy
+    nx = math.ceil((edges[:, 2].max() - west) / dx - _ALIGNED)
+    ny = math.ceil((north - edges[:, 1].min()) / dy - _ALIGNED)
+    return GeoBox((ny, nx), Affine(dx, 0.0, west, 0.0, -dy, north), frame)
+
+
+def _plain(transform: Affine) -> Affine:
+    return Affine(transform.a, 0.0, transform.c, 0.0, transform.e, transform.f)
+
+
+def offset_in(sheet: Sheet, box: GeoBox) -> tuple[int, int] | None:
+    """(row, column) of the sheet's corner in the box, or None where its cells do not fall on the box's cells."""
+    t = sheet.dataset.transform
+    rows, cols = box.rowcol([[t.c, t.f]])
+    same = abs(t.a / box.affine.a - 1.0) < 1e-9 and abs(t.e / box.affine.e - 1.0) < 1e-9
+    row, col = float(rows[0]), float(cols[0])
+    if not same or abs(row - round(row)) > _ALIGNED or abs(col - round(col)) > _ALIGNED:
+        return None
+    return round(row), round(col)
+
+
+def _mosaic(sheets: Sequence[Sheet], box: GeoBox) -> NDArray[np.float32]:
+    """All sheets on one grid, f4 (ny, nx), NaN where none has a height; where two overlap the finer, then the first."""
+    result = np.full(box.shape, np.nan, dtype=np.float32)
+    for sheet in sorted(sheets, key=lambda sheet: abs(sheet.dataset.transform.a)):
+        with readable(sheet.shown):
+            values, (row, col) = _sheet_values(sheet, box)
+        ny, nx = values.shape
+        window = result[row : row + ny, col : col + nx]
+        np.copyto(window, values[: window.shape[0], : window.shape[1]], where=np.isnan(window))
+    return result
+
+
+def _sheet_values(sheet: Sheet, box: GeoBox) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    raw = sheet.dataset.read(1)
+    values = raw.astype(np.float32)
+    values[~_known(raw, sheet)] = np.nan
+    offset = offset_in(sheet, box)
+    if offset is not None:
+        return values, offset
+    target = np.full(box.shape, np.nan, dtype=np.float32)
+    rasterio.warp.reproject(
+        values, target, src_transform=sheet.dataset.transform, src_crs=box.frame.crs, src_nodata=np.nan,
+        dst_transform=box.affine, dst_crs=box.frame.crs, dst_nodata=np.nan, resampling=Resampling.bilinear,
+    )  # fmt: skip
+    return target, (0, 0)
+
+
+def _known(raw: NDArray[Any], sheet: Sheet) -> NDArray[np.bool_]:
+    known = sheet.dataset.read_masks(1) > 0
+    if raw.dtype.kind == "f":
+        known &= np.isfinite(raw)
+    if not math.isnan(sheet.nodata):
+        known &= raw != raw.dtype.type(sheet.nodata) if _fits(sheet.nodata, raw.dtype) else True
+    return known
+
+
+def _fits(value: float, dtype: np.dtype[Any]) -> bool:
+    if dtype.kind == "f":
+        return True
+    info = np.iinfo(dtype)
+    return value.is_integer() and info.min <= value <= info.max
+
+
+def fill_holes(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+    """(values with enclosed holes filled, number of cells filled); empty ground that reaches the border stays empty.
+
+    source  inverse distance from the nearest known cells in each direction, as GDAL's fillnodata does it
+    """
+    empty = np.isnan(values)
+    if not empty.any():
+        return values, 0
+    labels, _ = scipy.ndimage.label(empty, structure=np.ones((3, 3)))
+    border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    holes = empty & ~np.isin(labels, border)
+    count = int(np.count_nonzero(holes))
+    if not count:
+        return values, 0
+    # GDAL would also reach into the outer void: cells there count as known to it, with their nearest height.
+    base = values
+    if (empty & ~holes).any():
+        nearest = scipy.ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
+        base = np.where(empty & ~holes, values[tuple(nearest)], values)
+    filled = rasterio.fill.fillnodata(
+        np.where(holes, np.float32(0.0), base), mask=~holes, max_search_distance=_FILL_SEARCH, smoothing_iterations=0
+    )
+    return np.where(holes, filled, values).astype(np.float32), count
+
+
+def _steps(lineage: Lineage, sheets: Sequence[Sheet], frame: Frame) -> Lineage:
+    if len(sheets) > 1:
+        lineage = lineage.step(f"{len(sheets)} sheets put together")
+    for crs in sorted({sheet.crs for sheet in sheets if not sheet.native}):
+        lineage = lineage.step(f"{crs[:40]} -> {frame.crs}, bilinear")
+    return lineage
+
+
+def merge(parts: Sequence[Reading]) -> Reading:
+    """One reading of several deliveries of one kind: the finest grid over all bounds, finer deliveries on top."""
+    if len(parts) == 1:
+        return parts[0]
+    order = sorted(parts, key=lambda part: part.noun.geobox.resolution[0])
+    finest: GeoBox = order[0].noun.geobox
+    box = _spread(finest.affine, [part.noun.geobox.bounds for part in order], finest.frame)
+    result = np.full(box.shape, np.nan, dtype=np.float32)
+    for part in order:
+        target = np.full(box.shape, np.nan, dtype=np.float32)
+        rasterio.warp.reproject(
+            part.noun.values, target, src_transform=part.noun.geobox.affine, src_crs=box.frame.crs, src_nodata=np.nan,
+            dst_transform=box.affine, dst_crs=box.frame.crs, dst_nodata=np.nan, resampling=Resampling.bilinear,
+        )  # fmt: skip
+        np.copyto(result, target, where=np.isnan(result))
+    return Reading(
+        noun=Raster(result, box),
+        lineage=Lineage.join(
+            [part.lineage for part in parts], f"{len(parts)} deliveries on one {box.affine.a:g} m grid"
+        ),
+        warnings=tuple(line for part in parts for line in part.warnings),
+        tally={key: sum(part.tally[key] for part in parts) for key in parts[0].tally},
+    )

@@ -1,0 +1,124 @@
+"""Features of every class: the same way from a raw table to a Layer in the frame, whatever file it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+
+from ingest.addresses import TABLE_SUFFIXES, points_of_table, read_table
+from ingest.conform import columns_of, crs_of, known_columns, place, source_ids
+from ingest.quality import feature_tally
+from ingest.reading import Card, Delivery, RawTable, Reading
+from ingest.repair import check_ranges, mend, stable_oids, unique_oids
+from ingest.vector import read_vector
+from twin.features import Layer, Objects
+from twin.frames import Frame
+from twin.lineage import Lineage
+from twin.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureReader:
+    """Reads one kind of features, from any vector file or table with coordinates, into a Layer of `feature_class`."""
+
+    kind: str
+    feature_class: str
+    needs: tuple[str, ...] = ()
+
+    @property
+    def card(self) -> Card:
+        """What the reader is, before it runs."""
+        return Card(self.kind, f"layer {self.feature_class}", self.needs, "m", "OGR simple features; make_valid")
+
+    def read(self, delivery: Delivery, frame: Frame) -> Reading:
+        """The features in the frame, repaired, each with a stable oid; what was lost or mended is in the outcomes."""
+        readings = [self._conform(self._raw(path, delivery), delivery, frame) for path in delivery.files()]
+        return join_readings(readings, self.feature_class, self.kind, frame)
+
+    def _raw(self, path: Any, delivery: Delivery) -> RawTable:
+        if path.suffix.lower() not in TABLE_SUFFIXES:
+            return read_vector(path, delivery)
+        names = known_columns(self.feature_class)
+        return points_of_table(read_table(path, delivery), delivery, names, required=self.feature_class != "population")
+
+    def _conform(self, raw: RawTable, delivery: Delivery, frame: Frame) -> Reading:
+        name, lineage = self.feature_class, delivery.lineage()
+        ids = source_ids(raw, delivery, name)
+        columns, lines = columns_of(raw, delivery, name)
+        if not len(raw):
+            line = f"{raw.shown}: the layer is empty"
+            return Reading(Layer.empty(name, frame), lineage, warnings=(line,), tally=feature_tally(0, 0, ()))
+        if name == "building":
+            columns["source"] = np.full(len(raw), delivery.source.name, dtype=object)
+            columns["source_id"] = ids if ids is not None else np.full(len(raw), "", dtype=object)
+        if shapely.is_missing(raw.geometry).all() and name == "population":
+            layer, outcomes = _placeless(raw, ids, columns, frame)
+            return Reading(layer, lineage, outcomes, tuple(lines), feature_tally(len(raw), 0, outcomes))
+        geometry, lineage = _placed(raw, delivery, frame, lineage)
+        oid = stable_oids(delivery.source.name, name, ids, geometry)
+        oid, keep, repeated = unique_oids(oid, geometry, self.kind)
+        mended = mend(name, oid[keep], geometry[keep], self.kind)
+        rows = np.flatnonzero(keep)[mended.row]
+        table, ranged = check_ranges(name, mended.oid, {k: v[rows] for k, v in columns.items()}, self.kind)
+        layer = Layer.build(name, frame, mended.oid, mended.geometry, table)
+        outcomes = (*repeated, *mended.outcomes, *ranged)
+        if mended.invalid:
+            lineage = lineage.step(f"{mended.invalid} invalid geometries repaired (make_valid, structure)")
+        return Reading(layer, lineage, outcomes, tuple(lines), feature_tally(len(raw), mended.invalid, outcomes))
+
+
+def _placed(raw: RawTable, delivery: Delivery, frame: Frame, lineage: Lineage) -> tuple[Objects, Lineage]:
+    crs = crs_of(delivery, raw.crs, raw.shown)
+    geometry = place(raw.geometry, crs, frame, raw.shown)
+    return geometry, lineage if crs == frame.crs else lineage.step(f"{crs[:40]} -> {frame.crs}")
+
+
+def _placeless(
+    raw: RawTable, ids: Objects | None, columns: dict[str, Any], frame: Frame
+) -> tuple[Layer, tuple[Outcome, ...]]:
+    """A table without coordinates, to be joined to divisions by code or name."""
+    key = ids if ids is not None else columns.get("code", columns.get("name"))
+    if key is None:
+        key = np.array([f"row {k + 1}" for k in range(len(raw))], dtype=object)
+    oid = np.array([f"population-{word or k + 1}" for k, word in enumerate(key.tolist())], dtype=object)
+    rows = np.arange(len(raw)).astype(object)
+    oid, keep, outcomes = unique_oids(oid, shapely.points(rows.astype(float), 0.0), "population")
+    return Layer.build("population", frame, oid[keep], raw.geometry[keep], columns), tuple(outcomes)
+
+
+def join_readings(readings: list[Reading], name: str, kind: str, frame: Frame) -> Reading:
+    """One reading of several of the same class, in their order; oids that meet again get "~2"."""
+    if len(readings) == 1:
+        return readings[0]
+    parts = [reading.noun for reading in readings if len(reading.noun)]
+    tally: dict[str, Any] = {}
+    for reading in readings:
+        for key, value in reading.tally.items():
+            tally[key] = tally.get(key, 0) + value
+    layer, outcomes = _stack(parts, name, kind, frame) if parts else (Layer.empty(name, frame), [])
+    return Reading(
+        noun=layer,
+        lineage=_join_lineage([reading.lineage for reading in readings]),
+        outcomes=(*(outcome for reading in readings for outcome in reading.outcomes), *outcomes),
+        warnings=tuple(line for reading in readings for line in reading.warnings),
+        tally=tally,
+    )
+
+
+def _join_lineage(parts: list[Lineage]) -> Lineage:
+    first = parts[0]
+    if all(part == first for part in parts):
+        return first
+    return Lineage.join(parts, f"{len(parts)} deliveries put together")
+
+
+def _stack(parts: list[Layer], name: str, kind: str, frame: Frame) -> tuple[Layer, list[Outcome]]:
+    oid = np.concatenate([part.oid for part in parts])
+    geometry = np.concatenate([part.geometry for part in parts])
+    oid, keep, outcomes = unique_oids(oid, geometry, kind)
+    keys = sorted(set.intersection(*(set(part.columns) for part in parts)))
+    columns = {key: np.concatenate([part.columns[key] for part in parts])[keep] for key in keys}
+    return Layer.build(name, frame, oid[keep], geometry[keep], columns), outcomes

@@ -1,0 +1,113 @@
+"""The words of this room: what a bureau delivered, what a reader promises, what it hands over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from twin.city import Source
+from twin.errors import SourceError
+from twin.features import Objects
+from twin.frames import Frame
+from twin.lineage import Lineage
+from twin.outcome import Outcome
+
+FOOT = {"m": 1.0, "ft": 0.3048, "us-ft": 1200.0 / 3937.0, "cm": 0.01, "mm": 0.001}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a reader is, before it runs.
+
+    kind        value of `kind` in city.toml
+    produces    store kind and name, for example "layer building"
+    needs       kinds that must be read before this one
+    unit        unit of the values after reading
+    method      how the values come to the frame
+    """
+
+    kind: str
+    produces: str
+    needs: tuple[str, ...] = ()
+    unit: str = ""
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One declared source and the folder its paths start from."""
+
+    source: Source
+    root: Path
+
+    def files(self) -> list[Path]:
+        """The files of the source, sorted; SourceError where one is missing or a pattern matches nothing."""
+        return self.source.files(self.root)
+
+    def shown(self, path: Path) -> str:
+        """The path as the user wrote it, for messages: relative to city.toml where it lies below."""
+        try:
+            return str(path.relative_to(self.root))
+        except ValueError:
+            return path.name
+
+    def lineage(self) -> Lineage:
+        """Lineage before any step, from the declaration."""
+        source = self.source
+        return Lineage(source.name, source.licence, source.date, source.accuracy, attribution=source.attribution)
+
+    def scale(self) -> float:
+        """Metres in one declared unit of length; SourceError for a unit nobody knows."""
+        if self.source.unit not in FOOT:
+            known = ", ".join(FOOT)
+            raise SourceError(f'source "{self.source.name}": unit {self.source.unit!r} is none of {known}')
+        return FOOT[self.source.unit]
+
+
+@dataclass(frozen=True, slots=True)
+class RawTable:
+    """Features as a file holds them, before anything of ours is done to them.
+
+    fields      source column name -> (n,) array
+    geometry    (n,) object array of shapely geometries in the file's CRS, None where a row has no place
+    crs         CRS the file itself states, "" where it states none
+    shown       file name for messages
+    """
+
+    fields: Mapping[str, NDArray[Any]]
+    geometry: Objects
+    crs: str
+    shown: str
+
+    def __len__(self) -> int:
+        return len(self.geometry)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reader hands over: one noun (or a stream of them), where it comes from, and what happened on the way.
+
+    noun        Layer, Raster, or a stream that the store drains block by block
+    tally       plain counts for the quality table; streams fill theirs while they are drained
+    """
+
+    noun: Any
+    lineage: Lineage
+    outcomes: tuple[Outcome, ...] = ()
+    warnings: tuple[str, ...] = ()
+    tally: dict[str, Any] = field(default_factory=dict)
+
+
+class SourceReader(Protocol):
+    """A plug-in of this room: a card and one verb."""
+
+    @property
+    def card(self) -> Card:
+        """What the reader is, before it runs."""
+
+    def read(self, delivery: Delivery, frame: Frame) -> Reading:
+        """The delivery in the city's frame; SourceError with file, feature and remedy where that cannot be."""

@@ -1,0 +1,222 @@
+"""Shapes and numbers that no building can have: mended where a rule can, named where it cannot."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from twin.features import Objects
+from twin.outcome import Outcome
+
+POLYGON_CLASSES = frozenset({"building", "water", "green", "landuse", "division", "population"})
+POINT_CLASSES = frozenset({"address", "facility"})
+SINGLE_CLASSES = frozenset({"building", "road", "river"})
+
+RANGES: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    "building": {"height": (1.0, 700.0), "eave_height": (0.5, 700.0), "storeys": (1.0, 200.0)},
+    "road": {"width": (0.3, 300.0), "lanes": (1.0, 30.0)},
+    "river": {"width": (0.1, 20_000.0), "depth": (0.0, 500.0)},
+}
+UNITS = {"storeys": "", "lanes": ""}
+
+_DUST_SHARE = 0.05
+_POINTS, _LINES, _AREAS = (0, 4), (1, 2, 5), (3, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """Geometries after repair.
+
+    row         (k,) the row each came from; a row may give none or several
+    oid         (k,) unique identifiers, parts after the first carry "~2", "~3" ...
+    geometry    (k,) valid shapely geometries
+    outcomes    one for every row that was changed or lost
+    invalid     rows whose delivered geometry was invalid
+    """
+
+    row: NDArray[np.intp]
+    oid: Objects
+    geometry: Objects
+    outcomes: tuple[Outcome, ...]
+    invalid: int
+
+
+def stable_oids(source: str, name: str, ids: Objects | None, geometry: Objects) -> Objects:
+    """Identifiers (n,) that survive a rebuild: the source's own, else a hash of source name and place.
+
+    ids         (n,) text or None; a mere number gets the class in front, so that road 17 is not building 17
+    geometry    (n,) in the frame; the place is the centre of the bounding box, to 0.1 m
+    """
+    n = len(geometry)
+    own = ids if ids is not None else np.full(n, "", dtype=object)
+    result = np.empty(n, dtype=object)
+    result[:] = [f"{name}-{word}" if word.isdigit() else word for word in own.tolist()]
+    blank = np.flatnonzero(result == "")
+    if len(blank):
+        boxes = shapely.bounds(geometry[blank])
+        centre = np.round(np.column_stack([boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]]) * 5.0) + 0.0
+        result[blank] = [_digest(f"{source}|{x:.0f}|{y:.0f}", name) for x, y in centre.tolist()]
+    return result
+
+
+def _digest(text: str, name: str) -> str:
+    return f"{name}-{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+
+
+def unique_oids(oid: Objects, geometry: Objects, stage: str) -> tuple[Objects, NDArray[np.bool_], list[Outcome]]:
+    """(oids (n,) without repeats, rows to keep (n,), outcomes): a repeated feature goes, a repeated id gets "~2".
+
+    A row is a repeated feature where both its id and its shape stood there before.
+    """
+    _, first, inverse, counts = np.unique(oid.astype(str), return_index=True, return_inverse=True, return_counts=True)
+    result, keep, outcomes = oid.copy(), np.ones(len(oid), dtype=bool), []
+    repeated = np.flatnonzero((counts[inverse] > 1) & (first[inverse] != np.arange(len(oid))))
+    taken = set(oid.tolist()) if len(repeated) else set()
+    shapes: dict[str, set[bytes | None]] = {}
+    for row in repeated.tolist():
+        word = str(oid[row])
+        seen = shapes.setdefault(word, {shapely.to_wkb(geometry[first[inverse[row]]])})
+        shape = shapely.to_wkb(geometry[row])
+        if shape in seen:
+            keep[row] = False
+            outcomes.append(
+                Outcome(word, "skipped", f"重复要素,第 {row + 1} 行 / repeated feature, row {row + 1}", stage)
+            )
+            continue
+        seen.add(shape)
+        fresh = _suffixed(word, taken)
+        result[row] = fresh
+        taken.add(fresh)
+        outcomes.append(Outcome(fresh, "fallback", f"标识重复,改名 / id {word} repeats, renamed", stage))
+    return result, keep, outcomes
+
+
+def _suffixed(word: str, taken: set[str]) -> str:
+    k = 2
+    while f"{word}~{k}" in taken:
+        k += 1
+    return f"{word}~{k}"
+
+
+def mend(name: str, oid: Objects, geometry: Objects, stage: str) -> Mended:
+    """Valid geometries of the right dimension for class `name`, one polygon or line a row where the class wants it.
+
+    oid, geometry   (n,), oids unique; geometry may hold None, empty, invalid or multi-part shapes
+    rule            self-crossing rings through make_valid by structure; parts below 5 % of a shape are dust and go;
+                    what then still has several parts is split, largest first, where the class is of single shapes
+    """
+    shapes = geometry.copy()
+    usable = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    absent = ("skipped", "没有几何 / no geometry")
+    reasons: dict[int, tuple[str, str]] = dict.fromkeys(np.flatnonzero(~usable).tolist(), absent)
+    usable[usable] = np.isfinite(shapely.bounds(shapes[usable])).all(axis=1)
+    for row in np.flatnonzero(~usable).tolist():
+        reasons.setdefault(row, ("skipped", "坐标无效 / a coordinate is no number"))
+    bad = usable & ~shapely.is_valid(shapes)
+    invalid = np.flatnonzero(bad)
+    if len(invalid):
+        why = shapely.is_valid_reason(shapes[invalid])
+        shapes[invalid] = shapely.make_valid(shapes[invalid], method="structure", keep_collapsed=False)
+        for row, word in zip(invalid.tolist(), why.tolist(), strict=True):
+            reasons[row] = ("fallback", f"几何已修复 / repaired: {word}")
+    rows, parts = _parts(name, shapes, usable, reasons)
+    order = np.argsort(rows, kind="stable")
+    rows, parts = rows[order], parts[order]
+    ids, split = _part_oids(oid, rows)
+    for row in split:
+        if reasons.get(row, ("", ""))[0] != "fallback":
+            reasons[row] = ("fallback", "多部件已拆分 / split into its parts")
+    outcomes = tuple(Outcome(str(oid[row]), status, text, stage) for row, (status, text) in sorted(reasons.items()))  # type: ignore[arg-type]
+    return Mended(rows, ids, shapely.orient_polygons(parts), outcomes, len(invalid))
+
+
+def _parts(
+    name: str, shapes: Objects, usable: NDArray[np.bool_], reasons: dict[int, tuple[str, str]]
+) -> tuple[NDArray[np.intp], Objects]:
+    kinds = shapely.get_type_id(shapes)
+    if name in POINT_CLASSES:
+        rows = np.flatnonzero(usable)
+        points = shapes[rows].copy()
+        flat = kinds[rows] != 0
+        points[flat] = shapely.point_on_surface(points[flat])
+        return rows, points
+    allowed = _AREAS if name in POLYGON_CLASSES else (*_AREAS, *_LINES) if name in ("road", "river") else None
+    if allowed is None:
+        rows = np.flatnonzero(usable)
+        return rows, shapes[rows]
+    simple = usable & np.isin(kinds, [k for k in allowed if k < 4 or name not in SINGLE_CLASSES])
+    rest = np.flatnonzero(usable & ~simple)
+    rows, parts = np.flatnonzero(simple), shapes[simple]
+    if len(rest):
+        more_rows, more = _explode(shapes, rest, allowed, single=name in SINGLE_CLASSES)
+        for row in np.setdiff1d(rest, more_rows).tolist():
+            reasons[row] = ("skipped", f"几何类型不符或面积为零 / no area or line left of a {shapes[row].geom_type}")
+        rows, parts = np.concatenate([rows, more_rows]), np.concatenate([parts, more])
+    alive = np.where(np.isin(shapely.get_type_id(parts), _AREAS), shapely.area(parts), shapely.length(parts)) > 1e-6
+    for row in rows[~alive].tolist():
+        reasons[row] = ("skipped", "面积或长度为零 / zero area or length")
+    return rows[alive], parts[alive]
+
+
+def _explode(
+    shapes: Objects, rest: NDArray[np.intp], allowed: tuple[int, ...], single: bool
+) -> tuple[NDArray[np.intp], Objects]:
+    parts, owner = shapely.get_parts(shapely.get_parts(shapes[rest]), return_index=True)
+    first = np.repeat(np.arange(len(rest)), shapely.get_num_geometries(shapes[rest]))
+    rows = rest[first[owner]]
+    keep = np.isin(shapely.get_type_id(parts), allowed)
+    rows, parts = rows[keep], parts[keep]
+    size = np.where(np.isin(shapely.get_type_id(parts), _AREAS), shapely.area(parts), shapely.length(parts))
+    if not single:
+        kept = np.unique(rows)
+        joined = np.empty(len(kept), dtype=object)
+        joined[:] = [shapely.multipolygons(parts[rows == row]) for row in kept.tolist()]
+        return kept, joined
+    total = np.bincount(rows, weights=size, minlength=len(shapes))
+    keep = size >= _DUST_SHARE * total[rows]
+    rows, parts, size = rows[keep], parts[keep], size[keep]
+    order = np.lexsort((-size, rows))
+    return rows[order], parts[order]
+
+
+def _part_oids(oid: Objects, rows: NDArray[np.intp]) -> tuple[Objects, list[int]]:
+    ids = oid[rows].copy()
+    again = np.flatnonzero(rows[1:] == rows[:-1]) + 1 if len(rows) else np.array([], dtype=np.intp)
+    if not len(again):
+        return ids, []
+    taken = set(oid.tolist())
+    for index in again.tolist():
+        ids[index] = _suffixed(str(oid[rows[index]]), taken)
+        taken.add(ids[index])
+    return ids, sorted(set(rows[again].tolist()))
+
+
+def check_ranges(
+    name: str, oid: Objects, columns: dict[str, NDArray[Any]], stage: str
+) -> tuple[dict[str, NDArray[Any]], list[Outcome]]:
+    """Columns with impossible numbers set to missing, and an Outcome for each; zero is a bureau's word for missing."""
+    result, outcomes = dict(columns), []
+    for column, (low, high) in RANGES.get(name, {}).items():
+        values = columns.get(column)
+        if values is None:
+            continue
+        zero = values == 0.0
+        out = ~np.isnan(values) & ~zero & ((values < low) | (values > high))
+        unit = UNITS.get(column, " m")
+        outcomes += [
+            Outcome(
+                str(oid[row]),
+                "fallback",
+                f"{column} {values[row]:g}{unit} 超出 {low:g}–{high:g},置空 / out of range, set to missing",
+                stage,
+            )
+            for row in np.flatnonzero(out).tolist()
+        ]
+        result[column] = np.where(out | zero, np.nan, values)
+    return result, outcomes

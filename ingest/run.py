@@ -1,0 +1,277 @@
+"""What the bureaus delivered goes into the store: read all, join what belongs together, then write."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import shapely
+
+from ingest.dem import merge
+from ingest.imagery import ImageStream
+from ingest.layers import FeatureReader, join_readings
+from ingest.matching import MatchOptions, compose_text, join_population, match_addresses
+from ingest.observations import LiveTables, check_targets
+from ingest.quality import building_figures, completeness
+from ingest.reading import Delivery, Reading
+from ingest.sources import READERS, Registry, reader_of
+from twin.city import City, Source
+from twin.errors import MissingInputError, SourceError
+from twin.features import FEATURE_CLASSES, Layer
+from twin.grid import Bounds, Raster
+from twin.lineage import Lineage
+from twin.options import option
+from twin.outcome import Outcome, Report
+from twin.points import PointCloud
+from twin.workers import Workers
+
+logger = logging.getLogger(__name__)
+
+HEIGHTS = ("dem", "dsm", "canopy")
+LIVE = ("sensors", "observations", "incidents")
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """Options of the ingest, table [ingest] of city.toml."""
+
+    match: MatchOptions = option(MatchOptions, doc="How an address finds its building.")  # noqa: RUF009
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one run has gathered so far."""
+
+    city: City
+    workers: Workers
+    readings: list[tuple[Source, Reading]]
+    layers: dict[str, Reading] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+    written: set[tuple[str, str]] = field(default_factory=set)
+
+    def of(self, kind: str) -> list[Reading]:
+        """Readings of one kind, in the order of city.toml."""
+        return [reading for source, reading in self.readings if source.kind == kind]
+
+
+def build(city: City, options: IngestOptions, workers: Workers, registry: Registry = READERS) -> Report:
+    """Every declared source in the city's store, in its frame, repaired and joined; the report says what was lost.
+
+    writes      layers, rasters, points, live tables, documents `ingest_report` and `sources`; what an earlier run wrote
+                and no source brings any more is taken out. Everything is read before anything is written.
+    raises      MissingInputError without footprints or without a source of ground; SourceError for a file that cannot
+                be read or lacks what its declaration promises
+    """
+    _require_ground(city)
+    total = len(city.sources)
+    readings = []
+    for done, source in enumerate(city.sources):
+        workers.tell("reading sources", done, total)
+        logger.info("reading %s (%s)", source.name, source.kind)
+        readings.append((source, reader_of(source.kind, registry).read(Delivery(source, city.root), city.frame)))
+    workers.tell("reading sources", total, total)
+    run = _Run(city, workers, readings)
+    _gather_layers(run, registry)
+    _join(run, options)
+    _write_heights(run)
+    _write_points(run)
+    _name_outsiders(run)
+    _write_layers(run)
+    _write_live(run)
+    _write_imagery(run)
+    return _finish(run)
+
+
+def _require_ground(city: City) -> None:
+    kinds = {source.kind for source in city.sources}
+    if "footprints" not in kinds:
+        raise MissingInputError(f'{city.root}: no building footprints; add a [[source]] with kind = "footprints"')
+    if not kinds & {"dem", "points"}:
+        raise MissingInputError(f'{city.root}: no ground; add a [[source]] with kind = "dem" or kind = "points"')
+
+
+def _gather_layers(run: _Run, registry: Registry) -> None:
+    for kind in registry:
+        readings = run.of(kind)
+        if readings and isinstance(readings[0].noun, Layer):
+            name = readings[0].noun.name
+            run.layers[name] = join_readings(readings, name, kind, run.city.frame)
+    if not len(run.layers["building"].noun):
+        names = ", ".join(source.name for source in run.city.sources_of("footprints"))
+        raise SourceError(f"{names}: no building in any footprint source; the recipe needs at least one")
+
+
+def _join(run: _Run, options: IngestOptions) -> None:
+    layers = run.layers
+    if "population" in layers:
+        divisions = layers["division"].noun if "division" in layers else None
+        noun, lost = join_population(layers["population"].noun, divisions)
+        layers["population"] = replace(
+            layers["population"], noun=noun, outcomes=(*layers["population"].outcomes, *lost)
+        )
+    if "address" in layers:
+        addresses, buildings, figures = match_addresses(
+            compose_text(layers["address"].noun), layers["building"].noun, options.match
+        )
+        line = f"addresses matched within {options.match.distance:g} m, confidence >= {options.match.minimum:g}"
+        layers["address"] = replace(layers["address"], noun=addresses, lineage=layers["address"].lineage.step(line))
+        layers["building"] = replace(layers["building"], noun=buildings)
+        run.figures |= figures
+
+
+def _write_heights(run: _Run) -> None:
+    for kind in HEIGHTS:
+        parts = run.of(kind)
+        if parts:
+            reading = merge(parts)
+            run.city.store.write_raster(kind, reading.noun, reading.lineage)
+            run.written.add(("raster", kind))
+            run.warnings += reading.warnings
+
+
+def _write_points(run: _Run) -> None:
+    parts = [part for part in run.of("points") if part.noun is not None]
+    run.warnings += [line for part in run.of("points") for line in part.warnings]
+    if not parts:
+        return
+    coloured = all(part.noun.coloured for part in parts)
+
+    def clouds() -> Iterator[PointCloud]:
+        for part in parts:
+            yield from replace(part.noun, coloured=coloured).clouds()
+
+    lineage = parts[0].lineage
+    if len(parts) > 1:
+        lineage = Lineage.join([part.lineage for part in parts], f"{len(parts)} deliveries put together")
+    item = run.city.store.write_points("points", clouds(), lineage)
+    run.written.add(("points", "points"))
+    run.figures["points"] = item.count
+
+
+def _name_outsiders(run: _Run) -> None:
+    """Footprints that no ground lies under stay, but are named."""
+    store, buildings = run.city.store, run.layers["building"].noun
+    dems = run.of("dem")
+    if dems:
+        outside = _outside_raster(buildings, merge(dems).noun)
+        where = "高程数据范围之外 / footprint outside the DEM"
+    else:
+        extent = store.item("points", "points").extent if store.has("points", "points") else None
+        outside = _outside_box(buildings, extent)
+        where = "点云范围之外 / footprint outside the point cloud"
+    lost = [Outcome(str(oid), "fallback", where, "footprints") for oid in buildings.oid[outside].tolist()]
+    run.outcomes += lost
+    run.figures["buildings_outside_ground"] = len(lost)
+
+
+def _outside_raster(buildings: Layer, dem: Raster) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    boxes = shapely.bounds(buildings.geometry)
+    xs = (boxes[:, 0], boxes[:, 2], (boxes[:, 0] + boxes[:, 2]) / 2.0)
+    ys = (boxes[:, 1], boxes[:, 3], (boxes[:, 1] + boxes[:, 3]) / 2.0)
+    corners = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 2))
+    known = [~np.isnan(dem.sample(np.column_stack([xs[i], ys[j]]), method="nearest")) for i, j in corners]
+    return ~np.any(known, axis=0)
+
+
+def _outside_box(buildings: Layer, extent: Bounds | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    if extent is None:
+        return np.ones(len(buildings), dtype=bool)
+    return ~shapely.intersects(buildings.geometry, shapely.box(*extent))
+
+
+def _write_layers(run: _Run) -> None:
+    for name, reading in run.layers.items():
+        layer: Layer = reading.noun.sort()
+        run.city.store.write_layer(name, layer, reading.lineage)
+        run.written.add(("layer", name))
+        run.figures[f"{name}.count"] = len(layer)
+        run.outcomes += reading.outcomes
+        run.warnings += reading.warnings
+
+
+def _write_live(run: _Run) -> None:
+    live = run.city.store.live
+    aliases: dict[str, str] = {}
+    for reading in run.layers.values():
+        aliases |= {oid: oid for oid in reading.noun.oid.tolist()}
+    buildings = run.layers["building"].noun
+    ids = zip(buildings.column("source_id").tolist(), buildings.oid.tolist(), strict=True)
+    aliases = {key: oid for key, oid in ids if key} | aliases
+    for kind in LIVE:
+        for reading in run.of(kind):
+            tables: LiveTables
+            tables, lines = check_targets(reading.noun, aliases)
+            run.warnings += [*reading.warnings, *lines]
+            run.outcomes += reading.outcomes
+            if tables.things:
+                live.put_things(tables.things)
+                aliases |= {thing.oid: thing.oid for thing in tables.things}
+            if tables.datastreams:
+                live.put_datastreams(tables.datastreams)
+            if tables.incidents:
+                live.put_incidents(tables.incidents)
+            if tables.values is not None and len(tables.values[0]):
+                live.append(*tables.values)
+            run.figures |= {f"live.{key}": value for key, value in reading.tally.items() if key != "rows"}
+
+
+def _write_imagery(run: _Run) -> None:
+    streams = sorted(
+        ((-reading.noun.geobox.resolution[0], source.name, reading) for source, reading in run.readings
+         if isinstance(reading.noun, ImageStream)),
+        key=lambda item: item[:2],
+    )  # fmt: skip
+    for place, (_, _, reading) in enumerate(streams):
+        stream: ImageStream = reading.noun
+        name, rows = f"ortho_{place}", stream.geobox.shape[0]
+        with run.city.store.raster_writer(
+            name, stream.geobox, lineage=reading.lineage, count=3, dtype="uint8", unit=""
+        ) as writer:
+            for values, row, col in stream.blocks():
+                writer.write(values, row, col)
+                run.workers.tell(f"imagery {name}", min(rows, row + values.shape[1]), rows)
+        run.written.add(("raster", name))
+        run.warnings += reading.warnings
+    run.figures["imagery"] = len(streams)
+
+
+def _finish(run: _Run) -> Report:
+    store, buildings = run.city.store, run.layers["building"].noun
+    for item in store.items():
+        ours = (item.kind == "layer" and item.name in FEATURE_CLASSES) or item.kind == "points"
+        ours = ours or (item.kind == "raster" and (item.name in HEIGHTS or item.name.startswith("ortho_")))
+        if ours and (item.kind, item.name) not in run.written:
+            store.remove(item.kind, item.name)
+    run.figures |= building_figures(buildings)
+    run.figures["sources"] = len(run.readings)
+    named = {outcome.oid for outcome in run.outcomes}
+    features = sum(len(reading.noun) for reading in run.layers.values())
+    kept = sum(1 for reading in run.layers.values() for oid in reading.noun.oid.tolist() if oid in named)
+    outcomes = tuple(sorted(run.outcomes, key=lambda o: (o.oid, o.stage, o.reason)))
+    report = Report("ingest", features - kept, outcomes, run.figures, tuple(dict.fromkeys(run.warnings)))
+    quality = {name: completeness(reading.noun) for name, reading in sorted(run.layers.items())}
+    store.write_document("ingest_report", report.as_dict() | {"completeness": quality})
+    store.write_document("sources", {"sources": [_card(source, reading) for source, reading in run.readings]})
+    return report
+
+
+def _card(source: Source, reading: Reading) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "kind": source.kind,
+        "crs": source.crs,
+        "vertical": source.vertical,
+        "lineage": reading.lineage.as_dict(),
+        "tally": reading.tally,
+        "warnings": list(reading.warnings),
+    }
+
+
+def feature_kinds(registry: Registry = READERS) -> dict[str, str]:
+    """Source kind -> feature class, of every reader of features."""
+    return {kind: reader.feature_class for kind, reader in registry.items() if isinstance(reader, FeatureReader)}

@@ -1,0 +1,58 @@
+"""The registry of readers: one line for each kind of source; what is not here cannot be declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from ingest.dem import HeightReader
+from ingest.imagery import ImageryReader
+from ingest.layers import FeatureReader
+from ingest.observations import IncidentReader, ObservationReader, SensorReader
+from ingest.pointcloud import PointReader
+from ingest.reading import SourceReader
+from twin.errors import SourceError
+
+Registry = Mapping[str, SourceReader]
+
+
+def register(readers: Iterable[SourceReader], to: Registry | None = None) -> Registry:
+    """A new registry with more readers; SourceError where a kind is already taken."""
+    table = dict(to or {})
+    for reader in readers:
+        if reader.card.kind in table:
+            raise SourceError(f"two readers for source kind {reader.card.kind!r}; each kind has one")
+        table[reader.card.kind] = reader
+    return MappingProxyType(table)
+
+
+READERS: Registry = register(
+    (
+        HeightReader("dem"),
+        HeightReader("dsm"),
+        HeightReader("canopy", fills=False),
+        ImageryReader(),
+        PointReader(),
+        FeatureReader("footprints", "building"),
+        FeatureReader("roads", "road"),
+        FeatureReader("rivers", "river"),
+        FeatureReader("water", "water"),
+        FeatureReader("green", "green"),
+        FeatureReader("landuse", "landuse"),
+        FeatureReader("divisions", "division"),
+        FeatureReader("addresses", "address", needs=("footprints",)),
+        FeatureReader("facilities", "facility"),
+        FeatureReader("population", "population", needs=("divisions",)),
+        FeatureReader("hazards", "hazard_site"),
+        SensorReader(),
+        ObservationReader(),
+        IncidentReader(),
+    )
+)
+
+
+def reader_of(kind: str, registry: Registry = READERS) -> SourceReader:
+    """The reader of a source kind; SourceError names the kinds there are."""
+    if kind not in registry:
+        raise SourceError(f"no reader for source kind {kind!r}; there are {', '.join(sorted(registry))}")
+    return registry[kind]

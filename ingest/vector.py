@@ -1,0 +1,164 @@
+"""Vector files: Shapefile with its encoding traps, GeoPackage, GeoJSON, SpatiaLite and what else OGR reads."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import pyogrio.errors
+import pyogrio.raw
+import shapely
+from numpy.typing import NDArray
+
+from ingest.reading import Delivery, RawTable
+from twin.errors import SourceError
+
+OGR_ERRORS = (
+    pyogrio.errors.DataSourceError,
+    pyogrio.errors.DataLayerError,
+    pyogrio.errors.FeatureError,
+    pyogrio.errors.FieldError,
+    pyogrio.errors.GeometryError,
+    pyogrio.errors.CRSError,
+)
+_NEUTRAL = "ISO-8859-1"  # every byte survives it, so that text can be decoded here, value by value
+_GUESSES = ("utf-8", "gb18030", "big5")
+
+
+def read_vector(path: Path, delivery: Delivery) -> RawTable:
+    """One layer of one vector file as it is; SourceError names file, layer and remedy.
+
+    encoding    Shapefile: declared, else its .cpg or code-page byte; text that does not decode is refused
+    """
+    shown, source = delivery.shown(path), delivery.source
+    layer = _choose_layer(path, source.layer, shown)
+    shape = path.suffix.lower() == ".shp"
+    target: Any = path
+    if not shape and source.encoding and source.encoding.lower() not in ("utf-8", "utf8"):
+        target = io.BytesIO(_recode(path, source.encoding, shown))
+    encoding = _shape_encoding(path, source.encoding) if shape else None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            meta, _, wkb, fields = pyogrio.raw.read(
+                target, layer=layer, encoding=_NEUTRAL if shape else None, datetime_as_string=True
+            )
+            geometry = shapely.from_wkb(wkb) if wkb is not None else np.full(len(fields[0]), None, dtype=object)
+    except UnicodeDecodeError as err:
+        raise SourceError(f"{shown}: {_wrong_encoding(err.object, source.encoding or 'UTF-8')}") from err
+    except (*OGR_ERRORS, shapely.errors.ShapelyError) as err:
+        raise SourceError(f"{shown}: cannot be read to the end ({_short(err)}); ask for the file again") from err
+    names = list(meta["fields"])
+    if shape:
+        names, fields = _decode(names, fields, encoding, shown, source.encoding)
+    return RawTable(dict(zip(names, fields, strict=True)), geometry, _own_crs(path, meta["crs"]), shown)
+
+
+def _choose_layer(path: Path, wanted: str, shown: str) -> str | None:
+    try:
+        layers = [str(row[0]) for row in pyogrio.list_layers(path)]
+    except (*OGR_ERRORS, UnicodeDecodeError) as err:
+        raise SourceError(f"{shown}: no vector file that can be opened ({_short(err)})") from err
+    if wanted:
+        if wanted not in layers:
+            near = difflib.get_close_matches(wanted, layers, n=1, cutoff=0.0)
+            raise SourceError(f"{shown}: no layer {wanted!r}; the file has {', '.join(layers)}; did you mean {near}?")
+        return wanted
+    if len(layers) > 1:
+        raise SourceError(f'{shown}: {len(layers)} layers ({", ".join(layers)}); add layer = "..." to the source')
+    return None
+
+
+def _own_crs(path: Path, found: str | None) -> str:
+    if path.suffix.lower() in (".geojson", ".json") and not _states_crs(path):
+        return ""
+    return found or ""
+
+
+def _states_crs(path: Path) -> bool:
+    with path.open("rb") as file:
+        return re.search(rb'"crs"\s*:\s*\{', file.read()) is not None
+
+
+def _recode(path: Path, encoding: str, shown: str) -> bytes:
+    try:
+        return path.read_bytes().decode(encoding).encode()
+    except LookupError as err:
+        raise SourceError(f"{shown}: encoding {encoding!r} is unknown to Python") from err
+    except UnicodeDecodeError as err:
+        raise SourceError(f"{shown}: {_wrong_encoding(err.object, encoding)}") from err
+
+
+def _shape_encoding(path: Path, declared: str) -> str:
+    if declared:
+        return declared
+    for suffix in (".cpg", ".CPG"):
+        page = path.with_suffix(suffix)
+        if page.exists():
+            word = page.read_text("ascii", errors="replace").strip()
+            return {"936": "gbk", "65001": "utf-8", "950": "big5"}.get(word, word)
+    with path.with_suffix(".dbf").open("rb") if path.with_suffix(".dbf").exists() else io.BytesIO() as table:
+        head = table.read(30)
+    driver = head[29] if len(head) == 30 else 0
+    return {0x4D: "gbk", 0x4F: "big5", 0x7A: "gbk", 0x03: "cp1252", 0x57: "cp1252", 0x58: "cp1252"}.get(driver, "")
+
+
+def _decode(
+    names: list[str], fields: list[NDArray[Any]], encoding: str, shown: str, declared: str
+) -> tuple[list[str], list[NDArray[Any]]]:
+    """Column names and text columns, read byte for byte, in their true encoding."""
+    clean = [_decode_text(name, encoding, f"{shown}: name of column {k + 1}") for k, name in enumerate(names)]
+    result = []
+    for name, values in zip(clean, fields, strict=True):
+        if values.dtype.kind != "O":
+            result.append(values)
+            continue
+        decoded = values.copy()
+        for row, text in enumerate(values.tolist()):
+            if isinstance(text, str) and not text.isascii():
+                decoded[row] = _decode_text(text, encoding, f"{shown}: column {name}, row {row + 1}")
+        result.append(decoded)
+    return clean, result
+
+
+def _decode_text(text: str, encoding: str, where: str) -> str:
+    if text.isascii():
+        return text
+    raw = text.encode(_NEUTRAL)
+    if not encoding:
+        raise SourceError(f"{where}: text without a declared encoding; {_remedy(raw)}")
+    try:
+        return raw.decode(encoding)
+    except LookupError as err:
+        raise SourceError(f"{where}: encoding {encoding!r} is unknown to Python; {_remedy(raw)}") from err
+    except UnicodeDecodeError as err:
+        # A dBASE field is cut at 254 bytes, through the middle of a character if need be: that loses one character.
+        if len(raw) >= 250 and err.start >= len(raw) - 3:
+            return raw[: err.start].decode(encoding)
+        raise SourceError(f"{where}: {_wrong_encoding(raw, encoding)}") from err
+
+
+def _wrong_encoding(raw: bytes, encoding: str) -> str:
+    return f"text is not {encoding}; {_remedy(raw, encoding)}"
+
+
+def _remedy(raw: bytes, tried: str = "") -> str:
+    for guess in _GUESSES:
+        if guess == tried.lower():
+            continue
+        try:
+            raw.decode(guess)
+        except UnicodeDecodeError:
+            continue
+        return f'set encoding = "{"gbk" if guess == "gb18030" else guess}" on the source in city.toml'
+    return 'set encoding = "..." on the source in city.toml'
+
+
+def _short(err: Exception) -> str:
+    return str(err).splitlines()[0][:160] if str(err) else type(err).__name__
