@@ -76,19 +76,19 @@ class GeoBox:
 
     def crop(self, rows: slice, cols: slice) -> GeoBox:
         """The box of a window of this one."""
-        affine = self.affine * Affine.translation(cols.start, rows.start)
+        affine = self.affine @ Affine.translation(cols.start, rows.start)
         return replace(self, shape=(rows.stop - rows.start, cols.stop - cols.start), affine=affine)
 
     def zoom(self, shape: tuple[int, int]) -> GeoBox:
         """The same ground cut into another number of cells."""
         scale = Affine.scale(self.shape[1] / shape[1], self.shape[0] / shape[0])
-        return replace(self, shape=shape, affine=self.affine * scale)
+        return replace(self, shape=shape, affine=self.affine @ scale)
 
     def pad(self, cells: int) -> GeoBox:
         """A new box with `cells` more on every side."""
         ny, nx = self.shape
         return replace(
-            self, shape=(ny + 2 * cells, nx + 2 * cells), affine=self.affine * Affine.translation(-cells, -cells)
+            self, shape=(ny + 2 * cells, nx + 2 * cells), affine=self.affine @ Affine.translation(-cells, -cells)
         )
 
 

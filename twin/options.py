@@ -60,7 +60,7 @@ def _read_value(kind: Any, field: dataclasses.Field[Any], value: Any, where: str
     origin = typing.get_origin(kind)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if origin is tuple and isinstance(value, list):
+    if (origin or kind) is tuple and isinstance(value, list):
         value = tuple(tuple(v) if isinstance(v, list) else v for v in value)
     expected = origin or kind
     if isinstance(expected, type) and not isinstance(value, expected):

@@ -1,0 +1,205 @@
+"""What every store keeps as a promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+
+from tests.tiny import EAST, FRAME, LINEAGE, NORTH, buildings, live, relief, tiny_city
+from twin import (
+    Frame,
+    FrameMismatchError,
+    GeoBox,
+    Incident,
+    Layer,
+    NotFoundError,
+    PointCloud,
+    Raster,
+    StoreError,
+)
+from twin.store.folder import FolderStore
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FolderStore(tmp_path / ".twin", FRAME)
+
+
+def test_a_layer_comes_back_as_it_was(store):
+    layer = buildings()
+    store.write_layer("building", layer, LINEAGE)
+    back = store.read_layer("building")
+    assert back.name == "building"
+    assert back.oid.tolist() == layer.oid.tolist()
+    assert all(shapely.equals_exact(back.geometry, layer.geometry))
+    for name, values in layer.columns.items():
+        assert back.columns[name].dtype == values.dtype
+        np.testing.assert_array_equal(back.columns[name], values)
+
+
+def test_same_layer_same_bytes(store):
+    first = store.write_layer("building", buildings(), LINEAGE)
+    again = store.write_layer("building", buildings(), LINEAGE)
+    assert first.digest == again.digest
+
+
+def test_an_empty_layer_is_a_layer(store):
+    store.write_layer("water", Layer.empty("water", FRAME), LINEAGE)
+    assert len(store.read_layer("water")) == 0
+
+
+def test_a_box_an_oid_and_a_value_choose_features(store):
+    store.write_layer("building", buildings(), LINEAGE)
+    near = store.read_layer("building", bbox=(EAST, NORTH, EAST + 75, NORTH + 75))
+    assert near.oid.tolist() == ["b00"]
+    assert store.read_layer("building", oids=["b03", "b01", "none"]).oid.tolist() == ["b01", "b03"]
+    page, _, after = store.page_layer("building", equals={"name": "鼓楼"})
+    assert page.oid.tolist() == ["b00"]
+    assert after is None
+    with pytest.raises(NotFoundError, match="no column"):
+        store.page_layer("building", equals={"nme": "x"})
+
+
+def test_pages_cover_a_layer_once(store):
+    store.write_layer("building", buildings(), LINEAGE)
+    seen, after = [], 0
+    while after is not None:
+        page, keys, after = store.page_layer("building", limit=5, after=after)
+        assert len(keys) == len(page)
+        seen += page.oid.tolist()
+    assert seen == buildings().oid.tolist()
+
+
+def test_names_with_quotes_are_only_values(store):
+    store.write_layer("building", buildings(), LINEAGE)
+    page, _, _ = store.page_layer("building", equals={"name": "'; DROP TABLE building; --"})
+    assert len(page) == 0
+    with pytest.raises(StoreError, match="no name"):
+        store.write_layer("../building", buildings(), LINEAGE)
+
+
+def test_a_raster_comes_back_whole_in_windows_and_decimated(store):
+    raster = relief()
+    store.write_raster("dem", raster, LINEAGE)
+    whole = store.read_raster("dem")
+    assert np.array_equal(whole.values, raster.values)
+    assert whole.geobox == raster.geobox
+    bounds = (EAST + 52.0, NORTH + 52.0, EAST + 78.0, NORTH + 78.0)
+    part = store.read_raster("dem", bounds=bounds)
+    points = [[EAST + 60.0, NORTH + 60.0], [EAST + 71.0, NORTH + 66.0]]
+    assert part.sample(points) == pytest.approx(raster.sample(points))
+    small = store.read_raster("dem", shape=(20, 20))
+    assert small.geobox.resolution == (20.0, 20.0)
+    assert float(small.values.mean()) == pytest.approx(float(raster.values.mean()), abs=0.05)
+
+
+def test_a_raster_written_in_blocks_equals_one_written_at_once(store):
+    raster = relief()
+    with store.raster_writer("blocks", raster.geobox, lineage=LINEAGE) as writer:
+        writer.write(raster.values[:40], 0, 0)
+        writer.write(raster.values[40:], 40, 0)
+    assert np.array_equal(store.read_raster("blocks").values, raster.values)
+
+
+def test_cells_never_written_are_unknown(store):
+    box = GeoBox.from_bounds((EAST, NORTH, EAST + 50, NORTH + 50), 5.0, FRAME)
+    with store.raster_writer("half", box, lineage=LINEAGE) as writer:
+        writer.write(np.ones((5, 10), np.float32), 0, 0)
+    values = store.read_raster("half").values
+    assert np.isfinite(values[:5]).all()
+    assert np.isnan(values[5:]).all()
+
+
+def test_a_writer_that_fails_leaves_the_last_good_state(store):
+    raster = relief()
+    store.write_raster("dem", raster, LINEAGE)
+    digest = store.item("raster", "dem").digest
+
+    def interrupted():
+        with store.raster_writer("dem", raster.geobox, lineage=LINEAGE) as writer:
+            writer.write(raster.values * 0, 0, 0)
+            raise ValueError("power cut")
+
+    with pytest.raises(ValueError, match="power cut"):
+        interrupted()
+    assert store.item("raster", "dem").digest == digest
+    assert np.array_equal(store.read_raster("dem").values, raster.values)
+
+
+def test_points_come_back_by_window(store):
+    rng = np.random.default_rng(7)
+    xyz = rng.uniform(0, 100, (1000, 3)) + np.array([EAST, NORTH, 1000.0])
+    cloud = PointCloud(FRAME, xyz, np.full(1000, 2, np.uint8), rng.integers(0, 255, (1000, 3)).astype(np.uint8))
+    halves = [cloud.select(xyz[:, 0] < EAST + 50), cloud.select(xyz[:, 0] >= EAST + 50)]
+    store.write_points("points", halves, LINEAGE)
+    assert len(store.read_points("points")) == 1000
+    bounds = (EAST + 10.0, NORTH + 10.0, EAST + 60.0, NORTH + 60.0)
+    found = store.read_points("points", bounds=bounds)
+    assert len(found) == len(cloud.crop(bounds))
+    assert found.rgb is not None
+
+
+def test_documents_and_the_catalogue_tell_what_is_there(store):
+    store.write_document("report", {"b": 1, "a": "字"})
+    store.write_raster("dem", relief(), LINEAGE)
+    assert store.read_document("report") == {"a": "字", "b": 1}
+    assert [(item.kind, item.name) for item in store.items()] == [("document", "report"), ("raster", "dem")]
+    assert store.item("raster", "dem").lineage == LINEAGE
+    store.remove("raster", "dem")
+    assert not store.has("raster", "dem")
+    with pytest.raises(NotFoundError, match="no raster 'dem'"):
+        store.read_raster("dem")
+
+
+def test_a_layer_of_another_frame_is_refused(store):
+    other = Layer.empty("building", Frame("EPSG:4548"))
+    with pytest.raises(FrameMismatchError):
+        store.write_layer("building", other, LINEAGE)
+
+
+def test_a_damaged_catalogue_is_named(store):
+    store.write_document("a", {})
+    store.catalog._path.write_text("{", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"catalog\.json"):
+        store.items()
+
+
+def test_latest_values_move_with_every_observation(tmp_path):
+    city = tiny_city(tmp_path)
+    live_store = city.store.live
+    assert [o.value for o in live_store.latest()] == pytest.approx([3.5, 0.9])
+    assert live_store.append(["t1.level"], [1_780_010_000.0], [9.0]) == 1
+    assert live_store.latest()[0].value == 9.0
+    live_store.append(["t1.level"], [1_700_000_000.0], [0.1])
+    assert live_store.latest()[0].value == 9.0, "an old value that comes late is history, not news"
+    assert len(live_store.series("t1.level", 1_780_000_000.0, 1_780_005_400.0)) == 10
+    times = [o.time for o in live_store.observations()]
+    assert times == sorted(times)
+
+
+def test_putting_the_same_live_data_twice_changes_nothing(tmp_path):
+    city = tiny_city(tmp_path)
+    before = (city.store.live.things(), city.store.live.latest(), city.store.live.incidents())
+    live(city)
+    assert (city.store.live.things(), city.store.live.latest(), city.store.live.incidents()) == before
+    assert isinstance(before[2][0], Incident)
+    city.store.live.clear()
+    assert city.store.live.span() is None
+
+
+def test_published_tiles_switch_at_once_and_keep_the_version_before(store):
+    for version in ("one", "two", "three"):
+        staging = store.stage_tiles()
+        (staging / "tileset.json").write_text(version, encoding="utf-8")
+        store.publish_tiles(staging, version)
+    version, folder = store.current_tiles()
+    assert (version, (folder / "tileset.json").read_text(encoding="utf-8")) == ("three", "three")
+    assert sorted(p.name for p in store.tiles_dir.iterdir()) == ["current.json", "three", "two"]
+
+
+def test_a_raster_needs_values_that_fit_its_box():
+    from twin import GeometryError
+
+    with pytest.raises(GeometryError, match="do not fit"):
+        Raster(np.zeros((3, 3)), relief().geobox)
