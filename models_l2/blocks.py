@@ -111,9 +111,7 @@ class Raised:
 def plan(polygons: Objects, oid: Objects, cell_size: float) -> Plan:
     """Cells and blocks of cleaned footprints (n,), by their centroids."""
     built = np.flatnonzero(~shapely.is_empty(polygons))
-    centre = shapely.centroid(polygons[built])
-    ix = np.floor(shapely.get_x(centre) / cell_size).astype(np.int64)
-    iy = np.floor(shapely.get_y(centre) / cell_size).astype(np.int64)
+    ix, iy = np.floor(centres(polygons)[built] / cell_size).astype(np.int64).T
     names = np.array([f"c_{x}_{y}" for x, y in zip(ix.tolist(), iy.tolist(), strict=True)], dtype=str)
     block = np.stack([ix // CELLS_ALONG_BLOCK, iy // CELLS_ALONG_BLOCK])
     order = np.lexsort((oid[built].astype(str), names, block[1], block[0]))
@@ -195,6 +193,14 @@ def _by_cell(solids: Solids, cell: Objects) -> Iterator[tuple[str, Solids]]:
     starts = np.flatnonzero(np.append(True, names[1:] != names[:-1])) if len(names) else np.zeros(0, np.int64)
     for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(names)], strict=False):
         yield str(names[start]), solids.take(np.arange(start, stop))
+
+
+def centres(polygons: Objects) -> Floats:
+    """(n, 2) f8 m centroids; NaN for empty polygons."""
+    xy = np.full((len(polygons), 2), np.nan)
+    some = ~shapely.is_empty(polygons)
+    xy[some] = shapely.get_coordinates(shapely.centroid(polygons[some]))
+    return xy
 
 
 def attributes_of(layer: Layer, rows: Integers, **computed: NDArray[Any]) -> dict[str, NDArray[Any]]:

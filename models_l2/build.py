@@ -20,6 +20,7 @@ from models_l2.blocks import (
     Raised,
     RaiseJob,
     attributes_of,
+    centres,
     lods,
     measure,
     plan,
@@ -110,10 +111,8 @@ def _decide(layer: Layer, polygons: Objects, measured: dict[str, Evidence], opti
     delivered, function = layer.column("height"), layer.column("function")
     surveyed = plausible(delivered, options.height)
     storeys = from_storeys(layer.column("storeys"), function, surveyed, options.height)
-    centre = shapely.centroid(polygons)
-    xy = np.column_stack([shapely.get_x(centre), shapely.get_y(centre)])
     evidence = {"surveyed": surveyed, **measured, "storeys": storeys}
-    return decide(evidence, delivered, function, xy, options.height)
+    return decide(evidence, delivered, function, centres(polygons), options.height)
 
 
 def _nothing_raised(n: int) -> Raised:

@@ -49,10 +49,11 @@ class Samples:
 
 def outline_segments(geometry: Geometries) -> Segments:
     """All ring edges of polygons (n,) as one flat list, in the order of the polygons."""
-    rings, owner = shapely.get_rings(geometry, return_index=True)
+    parts, owner = shapely.get_parts(geometry, return_index=True)
+    rings, part = shapely.get_rings(parts, return_index=True)
     xy, ring = shapely.get_coordinates(rings, return_index=True)
     inner = ring[1:] == ring[:-1]
-    return Segments(xy[:-1][inner], xy[1:][inner], owner[ring[:-1][inner]].astype(np.int64))
+    return Segments(xy[:-1][inner], xy[1:][inner], owner[part[ring[:-1][inner]]].astype(np.int64))
 
 
 def cells_inside(geometry: Geometries, geobox: GeoBox) -> tuple[Integers, Integers, Integers]:

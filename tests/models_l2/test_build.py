@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from shapely import Polygon, box
+
+from models_l2 import blocks
+from models_l2.build import L2Options, build
+from models_l2.footprints import HULLED, TOO_SMALL
+from models_l2.ground import EXTRAPOLATED, ground_gaps
+from models_l2.heights import IMPLAUSIBLE
+from twin.city import City
+from twin.errors import MissingInputError
+from twin.meshes import concatenate
+from twin.workers import Workers
+
+WEST, SOUTH = 500_000.0, 4_430_000.0
+
+
+def scattered(n: int = 60) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    corner = rng.uniform([WEST, SOUTH], [WEST + 460, SOUTH + 360], (n, 2))
+    size = rng.uniform(5, 30, (n, 2))
+    shapes = shapely.box(*corner.T, *(corner + size).T)
+    shapes[::5] = shapely.difference(shapes[::5], shapely.box(*(corner[::5] + 2).T, *(corner[::5] + 3).T))
+    return shapes
+
+
+def model(city: City) -> object:
+    return concatenate([solids for _, solids in city.store.read_model("l2")])
+
+
+def files(city: City) -> dict[str, bytes]:
+    names = (("raster", "relief"), ("model", "l2"), ("layer", "building_l2"), ("document", "l2_report"))
+    return {name: city.store.path(kind, name).read_bytes() for kind, name in names}
+
+
+def test_every_footprint_ends_as_a_closed_solid_on_the_ground(city_with):
+    shapes = scattered()
+    city = city_with(shapes, height=np.full(60, 12.0))
+    report = build(city, L2Options(cell_size=100.0), Workers())
+    solids = model(city)
+    assert report.done == len(solids) == 60
+    assert solids.is_closed().all()
+    assert np.abs(ground_gaps(city, solids)).max() < 1e-6
+    assert report.figures["ground_gap_max_m"] == 0.0
+    table = city.store.read_layer("building_l2")
+    row = [table.index()[oid] for oid in solids.oid.tolist()]
+    area = shapely.area(table.geometry)[row]
+    rise = table.column("roof_z")[row] - table.column("base_z")[row]
+    assert solids.volumes() == pytest.approx(area * rise, rel=1e-6)
+    assert table.column("height_m")[row] == pytest.approx(12.0)
+    assert (table.column("roof_z") - table.column("ground_z")) == pytest.approx(12.0)
+
+
+def test_cells_hold_the_buildings_whose_centre_they_hold_in_order(city_with):
+    city = city_with(scattered())
+    build(city, L2Options(cell_size=100.0), Workers())
+    seen = []
+    for cell, solids in city.store.read_model("l2"):
+        ix, iy = (int(word) for word in cell.split("_")[1:])
+        table = city.store.read_layer("building_l2", oids=solids.oid.tolist())
+        centre = shapely.get_coordinates(shapely.centroid(table.geometry))
+        assert (np.floor(centre / 100.0) == [ix, iy]).all()
+        assert solids.oid.tolist() == sorted(solids.oid.tolist())
+        seen += solids.oid.tolist()
+    assert len(seen) == len(set(seen)) == 60
+
+
+def test_what_cannot_be_used_is_named_and_the_rest_is_built(city_with):
+    shapes = np.array(
+        [
+            box(WEST + 10, SOUTH + 10, WEST + 20, SOUTH + 20),
+            box(WEST + 30, SOUTH + 10, WEST + 30.2, SOUTH + 10.2),
+            box(WEST - 90, SOUTH + 10, WEST - 80, SOUTH + 20),
+            Polygon([(WEST + 50, SOUTH), (WEST + 70, SOUTH + 9), (WEST + 70, SOUTH), (WEST + 50, SOUTH + 9)]),
+            box(WEST + 90, SOUTH + 10, WEST + 99, SOUTH + 20),
+        ],
+        dtype=object,
+    )
+    city = city_with(shapes, height=np.array([9.0, 9.0, 9.0, 9.0, -3.0]), storeys=np.array([3, 3, 3, 3, 2.0]))
+    report = build(city, L2Options(), Workers())
+    found = {outcome.oid: (outcome.status, outcome.reason) for outcome in report.outcomes}
+    assert found["b0001"] == ("skipped", TOO_SMALL)
+    assert found["b0002"] == ("fallback", EXTRAPOLATED)
+    assert found["b0003"][0] == "fallback"
+    assert found["b0004"][0] == "fallback"
+    assert found["b0004"][1].startswith(IMPLAUSIBLE)
+    assert report.done == 1
+    assert report.count("done") + len(report.outcomes) == 5
+    table = city.store.read_layer("building_l2")
+    assert table.column("outcome").tolist() == ["done", "skipped", "fallback", "fallback", "fallback"]
+    assert np.isnan(table.column("lod")).tolist() == [False, True, False, False, False]
+    assert len(model(city)) == 4
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_workers_or_on_a_run_before(city_with):
+    columns = {"height": np.where(np.arange(60) % 3, 12.0, np.nan), "storeys": np.arange(60) % 7 + 1.0}
+    options = L2Options(cell_size=50.0)
+    one, two = (city_with(scattered(), name=name, **columns) for name in ("one", "two"))
+    build(one, options, Workers(1))
+    with Workers(2) as workers:
+        build(two, options, workers)
+    first = files(one)
+    assert first == files(two)
+    build(one, options, Workers(1))
+    assert files(one) == first
+
+
+def test_a_solid_that_fails_its_check_is_raised_again_as_a_hull(city_with, monkeypatch):
+    shapes = scattered(10)
+    city = city_with(shapes, height=np.full(10, 9.0))
+    honest = blocks.extrude
+
+    def careless(rings, base, roof, oid, frame):
+        solids = honest(rings, base, roof, oid, frame)
+        if len(oid) > 1:
+            first = solids.face_offset[3]
+            solids.faces[first] = solids.faces[first][::-1]
+        return solids
+
+    monkeypatch.setattr(blocks, "extrude", careless)
+    report = build(city, L2Options(), Workers())
+    assert report.figures["hulls"] == 1
+    assert report.outcomes[0].reason == HULLED
+    solids = model(city)
+    assert len(solids) == 10
+    assert solids.is_closed().all()
+    assert np.abs(ground_gaps(city, solids)).max() < 1e-6
+
+
+def test_a_roof_is_never_lower_than_the_least_wall(city_with):
+    shape = np.array([box(WEST + 10, SOUTH + 10, WEST + 90, SOUTH + 40)], dtype=object)
+    city = city_with(shape, height=np.array([1.6]))
+    build(city, L2Options(least_wall=8.0), Workers())
+    table = city.store.read_layer("building_l2")
+    assert table.column("roof_z") - table.column("base_z") == pytest.approx([8.0])
+
+
+def test_an_empty_layer_is_said_and_leaves_an_empty_model(city_with):
+    city = city_with(np.array([], dtype=object))
+    report = build(city, L2Options(), Workers())
+    assert report.done == 0
+    assert any("empty" in line for line in report.warnings)
+    assert city.store.model_cells("l2") == []
+
+
+def test_without_buildings_the_message_names_the_stage_to_run(city_with):
+    city = city_with(scattered(3))
+    city.store.remove("layer", "building")
+    with pytest.raises(MissingInputError, match="twin ingest"):
+        build(city, L2Options(), Workers())

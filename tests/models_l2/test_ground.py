@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import shapely
+from shapely import box
+
+from models_l2.extrude import extrude
+from models_l2.footprints import from_polygons
+from models_l2.ground import extend, ground_gap, stand
+from twin.analysis.heights import surface_at
+from twin.grid import Raster
+
+
+def shapes_on(slope: Raster) -> np.ndarray:
+    x, y = slope.geobox.bounds[:2]
+    court = box(x + 100, y + 100, x + 160, y + 150).difference(box(x + 110, y + 110, x + 150, y + 140))
+    return np.array([box(x + 33, y + 47, x + 58, y + 59), court, box(x + 301, y + 303, x + 303, y + 304)], dtype=object)
+
+
+def test_no_outline_point_lies_below_its_base_and_the_lowest_one_touches_it(slope):
+    shapes = shapes_on(slope)
+    found = stand(from_polygons(shapes, 0.001), shapes, slope)
+    for k, shape in enumerate(shapes):
+        along = surface_at(slope, shapely.get_coordinates(shapely.segmentize(shapely.boundary(shape), 0.05)))
+        assert along.min() >= found.base_z[k] - 1e-9
+        assert along.min() == pytest.approx(found.base_z[k], abs=1e-3)
+        assert found.base_z[k] <= found.ground_z[k] <= along.max()
+    assert not found.extrapolated.any()
+
+
+def test_the_gap_is_zero_by_construction_and_shows_who_floats_or_sinks(slope, frame):
+    shapes = shapes_on(slope)
+    rings = from_polygons(shapes, 0.001)
+    base = stand(rings, shapes, slope).base_z
+    oid = np.array(["a", "b", "c"], dtype=object)
+    shift = np.array([0.0, 0.7, -0.4])
+    solids = extrude(rings, base + shift, base + 10.0, oid, frame)
+    assert ground_gap(solids, slope) == pytest.approx(shift, abs=1e-9)
+
+
+def test_a_building_outside_the_relief_stands_on_its_nearest_cell(slope):
+    xmin, ymin, xmax, _ = slope.geobox.bounds
+    shapes = np.array(
+        [box(xmax + 50, ymin + 50, xmax + 60, ymin + 60), box(xmin - 5, ymin + 5, xmin + 5, ymin + 9)], object
+    )
+    found = stand(from_polygons(shapes, 0.001), shapes, slope)
+    assert found.extrapolated.tolist() == [True, True]
+    row = slope.geobox.window(shapes[0].bounds)[0]
+    edge = slope.values[row.start - 1 : row.stop + 1, -1]
+    assert edge.min() - 1e-6 <= found.base_z[0] <= edge.max() + 1e-6
+    assert np.isfinite(found.ground_z).all()
+
+
+def test_unknown_relief_takes_the_nearest_known_value(slope):
+    values = slope.values.copy()
+    values[:, :10] = np.nan
+    filled = extend(replace(slope, values=values))
+    assert np.array_equal(filled.values[:, :10], np.repeat(values[:, 10:11].astype(np.float64), 10, axis=1))
+    shapes = shapes_on(slope)[:1]
+    assert stand(from_polygons(shapes, 0.001), shapes, replace(slope, values=values)).extrapolated.tolist() == [True]
