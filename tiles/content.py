@@ -135,7 +135,7 @@ def encode(mesh: TileMesh, schema: FeatureSchema, columns: Mapping[str, NDArray[
         "COLOR_0": builder.attribute(mesh.colours, normalized=True),
         "_FEATURE_ID_0": builder.attribute(ids),
     }
-    feature_ids = {"featureCount": int(len(np.unique(mesh.feature))), "attribute": 0, "propertyTable": 0}
+    feature_ids = {"featureCount": len(np.unique(mesh.feature)), "attribute": 0, "propertyTable": 0}
     primitives = [
         {
             "attributes": attributes,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -185,7 +186,7 @@ def _read_column(
     flat = _read_flat(gltf, described, entry, (data, int(bounds[-1])), enums)
     if not described.get("array"):
         return flat
-    return [flat[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [flat[a:b] for a, b in pairwise(bounds)]
 
 
 def _read_flat(
@@ -202,7 +203,7 @@ def _read_flat(
         if at[-1] > len(data):
             raise SourceError(f"{gltf.where}: a string ends at byte {at[-1]} of {len(data)}")
         words = np.empty(count, dtype=object)
-        words[:] = [data[a:b].decode("utf-8") for a, b in zip(at[:-1], at[1:], strict=True)]
+        words[:] = [data[a:b].decode("utf-8") for a, b in pairwise(at)]
         return words
     if kind == "BOOLEAN":
         bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")

@@ -17,7 +17,7 @@ from tiles.compress import write_all
 from tiles.metadata import UNKNOWN, FeatureSchema, Property, codes
 from tiles.options import ModelTiles
 from twin.features import Layer, objects
-from twin.meshes import MATERIALS, Solids
+from twin.meshes import MATERIALS, Solids, Surface
 from twin.workers import Workers
 
 REFINES_WITHIN = 104.0
@@ -129,6 +129,14 @@ def parts(solids: Solids, buildings: Layer | None) -> Model:
         "fabric": look.text("fabric") if "fabric" in solids.attributes else _fabric(solids),
     }
     return Model("l3", PARTS, solids, columns, look.text("function"), columns["name"] != "")
+
+
+def has_surface(solids: Solids) -> NDArray[np.bool_]:
+    """(b,) True where a solid has a triangle that a tile would draw: not on the ground, not without area."""
+    a, b, c = (solids.vertices[solids.faces[:, k]] for k in range(3))
+    doubled = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    seen = (solids.surface != Surface.GROUND) & (doubled > 1e-4)
+    return np.bincount(solids.face_owner()[seen], minlength=len(solids)) > 0
 
 
 def build_tileset(model: Model, folder: Path, version: str, options: ModelTiles, workers: Workers) -> dict[str, Any]:

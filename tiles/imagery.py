@@ -1,0 +1,317 @@
+"""Orthophotos as a Web Mercator pyramid of image tiles: the finest source on top, warped by blocks of tiles.
+
+source  OGC 17-083r4, WebMercatorQuad (the XYZ scheme: y from north)
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
+
+from tiles.compress import write_all
+from tiles.options import ImageTiles
+from tiles.terrain import geographic_bounds
+from twin.grid import GeoBox, Raster
+from twin.store.protocol import Store
+from twin.workers import Workers
+
+TILE = 256
+BLOCK = 8
+"""Tiles along the side of a block that is warped at once."""
+
+_HALF_WORLD = math.pi * 6378137.0
+_MARGIN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One orthophoto of the store.
+
+    bounds      (west, south, east, north), degrees
+    max_zoom    finest zoom that its cells fill
+    """
+
+    name: str
+    box: GeoBox
+    bounds: tuple[float, float, float, float]
+    max_zoom: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A block of tiles of one zoom: columns and rows of the pyramid, end not included."""
+
+    store: Store
+    folder: Path
+    pictures: tuple[Picture, ...]
+    options: ImageTiles
+    fill: tuple[int, int, int]
+    zoom: int
+    columns: tuple[int, int]
+    rows: tuple[int, int]
+
+
+def pictures(store: Store, options: ImageTiles) -> tuple[Picture, ...]:
+    """The orthophotos ortho_0, ortho_1 ... of the store, coarsest first."""
+    found = []
+    for item in store.items("raster"):
+        if item.name.startswith("ortho_"):
+            box = store.raster_box(item.name)
+            found.append(Picture(item.name, box, geographic_bounds(box), suiting_zoom(box, options)))
+    return tuple(sorted(found, key=lambda p: (p.max_zoom, p.name)))
+
+
+def suiting_zoom(box: GeoBox, options: ImageTiles) -> int:
+    """The zoom whose pixels are nearest in size to the raster's cells."""
+    if options.max_zoom:
+        return options.max_zoom
+    _, south, _, north = geographic_bounds(box)
+    ground = 2.0 * _HALF_WORLD / TILE * math.cos(math.radians((south + north) / 2.0))
+    return max(options.min_zoom, min(22, round(math.log2(ground / min(box.resolution)))))
+
+
+def tile_at(lon: float, lat: float, zoom: int) -> tuple[float, float]:
+    """Fractional (x, y) of the tile that holds a point given in degrees; y from north."""
+    n = 2.0**zoom
+    mercator = math.asinh(math.tan(math.radians(lat)))
+    return (lon + 180.0) / 360.0 * n, (1.0 - mercator / math.pi) / 2.0 * n
+
+
+def tile_range(bounds: tuple[float, float, float, float], zoom: int) -> tuple[int, int, int, int]:
+    """(x0, y0, x1, y1) of the tiles that meet `bounds` (degrees), end not included."""
+    west, north = tile_at(bounds[0], bounds[3], zoom)
+    east, south = tile_at(bounds[2], bounds[1], zoom)
+    return math.floor(west), math.floor(north), math.ceil(east), math.ceil(south)
+
+
+def build_imagery(
+    store: Store, folder: Path, options: ImageTiles, workers: Workers, attribution: str = ""
+) -> dict[str, Any] | None:
+    """Write `<folder>/imagery`; what build.json tells about it, None where the store has no orthophoto."""
+    found = pictures(store, options)
+    if not found:
+        return None
+    home = folder / "imagery"
+    fill = _mean_colour(store.read_raster(found[0].name, shape=_thumbnail(found[0].box)))
+    jobs = list(_jobs(store, home, found, options, fill))
+    totals = np.sum(list(workers.map(write_block, jobs, "imagery")), axis=0)
+    told = {
+        "url": f"imagery/{{z}}/{{x}}/{{y}}.{options.format}",
+        "scheme": "xyz WebMercatorQuad",
+        "tile_size": TILE,
+        "format": options.format,
+        "fill": "#{:02x}{:02x}{:02x}".format(*fill),
+        "tiles": int(totals[0]),
+        "wire_bytes": int(totals[1]),
+        "minzoom": options.min_zoom,
+        "maxzoom": max(p.max_zoom for p in found),
+        "bounds": [round(v, 7) for v in found[0].bounds],
+        "layers": [_layer(p, options) for p in found],
+        "attribution": attribution,
+    }
+    write_all(home / "imagery.json", orjson.dumps(told))
+    return told
+
+
+def _layer(picture: Picture, options: ImageTiles) -> dict[str, Any]:
+    """Where every tile exists: all zooms from the first that shows the picture whole, inside its bounds."""
+    first = options.min_zoom
+    for zoom in range(picture.max_zoom, options.min_zoom - 1, -1):
+        x0, y0, x1, y1 = tile_range(picture.bounds, zoom)
+        if max(x1 - x0, y1 - y0) <= 2:
+            first = zoom
+            break
+    return {
+        "source": picture.name,
+        "minzoom": first,
+        "maxzoom": picture.max_zoom,
+        "bounds": [round(v, 7) for v in picture.bounds],
+        "resolution": round(min(picture.box.resolution), 4),
+    }
+
+
+def _jobs(
+    store: Store, home: Path, found: tuple[Picture, ...], options: ImageTiles, fill: tuple[int, int, int]
+) -> Iterator[Job]:
+    """Blocks of every zoom, finest first; at each zoom those that meet a picture fine enough for it."""
+    for zoom in range(max(p.max_zoom for p in found), options.min_zoom - 1, -1):
+        ranges = [tile_range(p.bounds, zoom) for p in found if p.max_zoom >= zoom]
+        blocks = sorted(
+            {
+                (bx, by)
+                for x0, y0, x1, y1 in ranges
+                for bx in range(x0 // BLOCK, -(-x1 // BLOCK))
+                for by in range(y0 // BLOCK, -(-y1 // BLOCK))
+            }
+        )
+        west, south = min(r[0] for r in ranges), max(r[3] for r in ranges)
+        east, north = max(r[2] for r in ranges), min(r[1] for r in ranges)
+        for bx, by in blocks:
+            columns = max(bx * BLOCK, west), min((bx + 1) * BLOCK, east)
+            rows = max(by * BLOCK, north), min((by + 1) * BLOCK, south)
+            yield Job(store, home, found, options, fill, zoom, columns, rows)
+
+
+def write_block(job: Job) -> tuple[int, int]:
+    """Write the tiles of one block; (tiles, bytes)."""
+    places = [
+        (x, y)
+        for x in range(*job.columns)
+        for y in range(*job.rows)
+        if any(p.max_zoom >= job.zoom and _meets(p.bounds, job.zoom, x, y) for p in job.pictures)
+    ]
+    image = render(job)
+    written = 0
+    for x, y in places:
+        top, left = (y - job.rows[0]) * TILE, (x - job.columns[0]) * TILE
+        data = encode(image[top : top + TILE, left : left + TILE], job.options)
+        path = job.folder / str(job.zoom) / str(x) / f"{y}.{job.options.format}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        written += len(data)
+    return len(places), written
+
+
+def _meets(bounds: tuple[float, float, float, float], zoom: int, x: int, y: int) -> bool:
+    x0, y0, x1, y1 = tile_range(bounds, zoom)
+    return x0 <= x < x1 and y0 <= y < y1
+
+
+def encode(pixels: NDArray[np.uint8], options: ImageTiles) -> bytes:
+    """The bytes of one tile (256, 256, 3)."""
+    stream = io.BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if options.format == "webp":
+        image.save(stream, "WEBP", quality=options.quality, method=2)
+    else:
+        image.save(stream, "JPEG", quality=options.quality)
+    return stream.getvalue()
+
+
+def render(job: Job) -> NDArray[np.uint8]:
+    """Pixels (h, w, 3) of a block: pictures over one another, the finest on top, the mean colour where there is none."""
+    height, width = ((end - start) * TILE for start, end in (job.rows, job.columns))
+    pixel = 2.0 * _HALF_WORLD / TILE / 2.0**job.zoom
+    west, north = job.columns[0] * TILE * pixel - _HALF_WORLD, _HALF_WORLD - job.rows[0] * TILE * pixel
+    target = Affine(pixel, 0.0, west, 0.0, -pixel, north)
+    image: NDArray[np.uint8] | None = None
+    for picture in reversed(job.pictures):
+        source = _window(job, picture, target)
+        if source is None:
+            continue
+        warped = np.zeros((4, height, width), np.uint8)
+        reproject(
+            source.values,
+            warped,
+            src_transform=source.geobox.affine,
+            src_crs=source.geobox.frame.crs,
+            dst_transform=target,
+            dst_crs="EPSG:3857",
+            resampling=Resampling.bilinear,
+        )
+        image = warped if image is None else np.where(image[3] >= 128, image, warped)
+        if image[3].min() >= 128:
+            break
+    return _on_fill(image, job.fill, (height, width))
+
+
+def _on_fill(image: NDArray[np.uint8] | None, fill: tuple[int, int, int], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    ground = np.empty((*shape, 3), np.uint8)
+    ground[:] = fill
+    if image is None:
+        return ground
+    cover = image[3] >= 128
+    pixels = np.moveaxis(image[:3], 0, -1)
+    return pixels if cover.all() else np.where(cover[..., None], pixels, ground)
+
+
+def _window(job: Job, picture: Picture, target: Affine) -> Raster | None:
+    """The cells (4, ny, nx) under a block, red, green, blue and cover, at the overview that suits the zoom."""
+    box = picture.box
+    corners = _ground(job, picture, target)
+    lat = math.radians((picture.bounds[1] + picture.bounds[3]) / 2.0)
+    wanted = target.a * math.cos(lat) / min(box.resolution)
+    shrink = 2 ** max(0, math.floor(math.log2(max(wanted * 1.01, 1.0))))
+    rows, cols = box.rowcol(corners)
+    ny, nx = box.shape
+    low_r, high_r = _span(rows, shrink, ny)
+    low_c, high_c = _span(cols, shrink, nx)
+    if high_r <= low_r or high_c <= low_c:
+        return None
+    window = box.crop(slice(low_r, high_r), slice(low_c, high_c))
+    shape = max(1, -(-(high_r - low_r) // shrink)), max(1, -(-(high_c - low_c) // shrink))
+    inset = min(box.resolution) * 0.01
+    xmin, ymin, xmax, ymax = window.bounds
+    read = job.store.read_raster(
+        picture.name, bounds=(xmin + inset, ymin + inset, xmax - inset, ymax - inset), shape=shape
+    )
+    return _with_cover(read)
+
+
+def _ground(job: Job, picture: Picture, target: Affine) -> NDArray[np.float64]:
+    """Frame points (n, 2) along the block's edge."""
+    width, height = ((end - start) * TILE for start, end in (job.columns, job.rows))
+    t = np.linspace(0.0, 1.0, 9)
+    cols = np.concatenate([t, t, np.zeros(9), np.ones(9)]) * width
+    rows = np.concatenate([np.zeros(9), np.ones(9), t, t]) * height
+    x, y = target.c + cols * target.a, target.f + rows * target.e
+    lon = np.degrees(x / 6378137.0)
+    lat = np.degrees(np.arctan(np.sinh(y / 6378137.0)))
+    # Far from the city a projection may give no number; the picture's own neighbourhood is all that counts.
+    west, south, east, north = picture.bounds
+    lon, lat = np.clip(lon, west - 0.2, east + 0.2), np.clip(lat, south - 0.2, north + 0.2)
+    return picture.box.frame.from_lonlat(np.column_stack([lon, lat]))
+
+
+def _span(places: NDArray[np.float64], shrink: int, n: int) -> tuple[int, int]:
+    low = math.floor((float(places.min()) - _MARGIN * shrink) / shrink) * shrink
+    high = math.ceil((float(places.max()) + _MARGIN * shrink) / shrink) * shrink
+    return max(0, low), min(n, high)
+
+
+def _with_cover(read: Raster) -> Raster:
+    values = read.values if read.values.ndim == 3 else np.repeat(read.values[None], 3, axis=0)
+    bands = np.empty((4, *values.shape[1:]), np.uint8)
+    bands[:3] = values[:3]
+    if len(values) > 3:
+        bands[3] = values[3]
+    else:
+        bands[3] = 255 if math.isnan(read.nodata) else np.where(np.any(values != read.nodata, axis=0), 255, 0)
+    return Raster(bands, read.geobox)
+
+
+def _thumbnail(box: GeoBox) -> tuple[int, int]:
+    return min(64, box.shape[0]), min(64, box.shape[1])
+
+
+def _mean_colour(small: Raster) -> tuple[int, int, int]:
+    bands = _with_cover(small).values.reshape(4, -1)
+    seen = bands[:3, bands[3] > 0]
+    colour = seen.mean(axis=1) if seen.size else np.full(3, 128.0)
+    red, green, blue = (round(float(v)) for v in colour)
+    return red, green, blue
+
+
+def readable(path: Path) -> tuple[int, int]:
+    """(width, height) of an image after decoding it whole."""
+    with Image.open(path) as image:
+        image.load()
+        return image.size
+
+
+def gdal_version() -> str:
+    """Version of GDAL that warps, for the digest of what was published."""
+    return str(rasterio.__gdal_version__)
