@@ -1,0 +1,122 @@
+// Builds dist/: our bundle, the page, the engine copied byte for byte, and .br/.gz twins of all text.
+import { build } from "esbuild";
+import { brotliCompress, gzip, constants } from "node:zlib";
+import { promisify } from "node:util";
+import { cp, mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { dirname, extname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const dist = join(here, "dist");
+const packed = join(here, "node_modules/cesium");
+const version = JSON.parse(await readFile(join(packed, "package.json"), "utf8")).version;
+const engine = `cesium-${version}`;
+
+// The engine once (ESM), its workers and decoders, and only the assets the viewer can ask for.
+const KEEP = [
+  "index.js",
+  "Workers",
+  "ThirdParty/draco_decoder.wasm",
+  "ThirdParty/basis_transcoder.wasm",
+  "ThirdParty/Workers",
+  "Assets/approximateTerrainHeights.json",
+  "Assets/IAU2006_XYS",
+  "Assets/Images/ion-credit.png",
+  "Assets/Textures/waterNormalsSmall.jpg",
+  "Assets/Textures/moonSmall.jpg",
+];
+const COMPRESS = new Set([".js", ".css", ".html", ".json", ".wasm", ".svg", ".md", ".txt"]);
+
+async function copyEngine() {
+  const from = join(packed, "Build/Cesium");
+  const to = join(dist, engine);
+  for (const item of KEEP) {
+    const source = join(from, item);
+    await stat(source).catch(() => {
+      throw new Error(`cesium ${version} no longer holds ${item}: review KEEP in build.mjs`);
+    });
+    await mkdir(dirname(join(to, item)), { recursive: true });
+    await cp(source, join(to, item), { recursive: true });
+  }
+  await cp(join(packed, "LICENSE.md"), join(to, "LICENSE.md"));
+  await cp(join(packed, "ThirdParty.json"), join(to, "ThirdParty.json"));
+}
+
+async function bundle() {
+  const externalEngine = {
+    name: "external-engine",
+    setup(b) {
+      b.onResolve({ filter: /^cesium$/ }, () => ({ path: `./${engine}/index.js`, external: true }));
+    },
+  };
+  const common = {
+    bundle: true,
+    minify: true,
+    target: "es2022",
+    charset: "utf8",
+    legalComments: "none",
+    logLevel: "warning",
+    define: { __ENGINE__: JSON.stringify(engine) },
+  };
+  await build({ ...common, entryPoints: [join(here, "src/boot.ts")], outfile: join(dist, "boot.js"), format: "iife" });
+  await build({
+    ...common,
+    entryPoints: [join(here, "src/main.ts")],
+    outfile: join(dist, "app.js"),
+    format: "esm",
+    plugins: [externalEngine],
+  });
+  await build({ ...common, entryPoints: [join(here, "src/style/app.css")], outfile: join(dist, "app.css") });
+}
+
+// A content stamp in the query keeps caches honest without renaming the files that embedders link to.
+async function page() {
+  let html = await readFile(join(here, "index.html"), "utf8");
+  for (const name of ["boot.js", "app.js", "app.css"]) {
+    const stamp = createHash("sha256").update(await readFile(join(dist, name))).digest("hex").slice(0, 10);
+    html = html.replaceAll(`"${name}"`, `"${name}?v=${stamp}"`);
+  }
+  await writeFile(join(dist, "index.html"), html.replaceAll("__ENGINE__", engine));
+  await cp(join(here, "public"), dist, { recursive: true });
+}
+
+async function* walk(folder) {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* walk(path);
+    else yield path;
+  }
+}
+
+async function precompress() {
+  const br = promisify(brotliCompress);
+  const gz = promisify(gzip);
+  for await (const path of walk(dist)) {
+    if (!COMPRESS.has(extname(path))) continue;
+    const raw = await readFile(path);
+    if (raw.length < 1024) continue;
+    const quality = raw.length > 1_000_000 ? 9 : 11;
+    const [small, wide] = await Promise.all([
+      br(raw, { params: { [constants.BROTLI_PARAM_QUALITY]: quality, [constants.BROTLI_PARAM_SIZE_HINT]: raw.length } }),
+      gz(raw, { level: 9 }),
+    ]);
+    if (small.length < raw.length * 0.97) await writeFile(`${path}.br`, small);
+    if (wide.length < raw.length * 0.97) await writeFile(`${path}.gz`, wide);
+  }
+}
+
+const started = performance.now();
+await rm(dist, { recursive: true, force: true });
+await mkdir(dist, { recursive: true });
+await Promise.all([copyEngine(), bundle()]);
+await page();
+await precompress();
+let bytes = 0;
+let files = 0;
+for await (const path of walk(dist)) {
+  bytes += (await stat(path)).size;
+  files += 1;
+}
+const seconds = ((performance.now() - started) / 1000).toFixed(1);
+console.log(`${relative(process.cwd(), dist) || "dist"}: ${files} files, ${(bytes / 1e6).toFixed(1)} MB, engine ${version}, ${seconds} s`);

@@ -1,0 +1,224 @@
+import { Api } from "./api.ts";
+import type { App } from "./app.ts";
+import { makeApi, openMessages } from "./embed.ts";
+import { centre } from "./geo.ts";
+import { Ground } from "./ground.ts";
+import { firstLang, named } from "./i18n.ts";
+import { Live } from "./live.ts";
+import { Marks } from "./marks.ts";
+import { CityCamera } from "./scene/camera.ts";
+import { Models } from "./scene/models.ts";
+import { Overlay } from "./scene/overlay.ts";
+import { Picker } from "./scene/picker.ts";
+import { settled } from "./scene/readiness.ts";
+import { openStage } from "./scene/stage.ts";
+import { atLocalHour } from "./solar.ts";
+import { LAYERS, makeView, type View } from "./state.ts";
+import { Theme } from "./theme.ts";
+import type { Attribution, City, Feature, SearchResult, Selection } from "./types.ts";
+import { Cards } from "./ui/cards.ts";
+import { h } from "./ui/dom.ts";
+import { keys } from "./ui/keys.ts";
+import { Loading, notice } from "./ui/loading.ts";
+import { buildShell } from "./ui/shell.ts";
+
+const root = document.getElementById("app") as HTMLElement;
+const holder = document.getElementById("scene") as HTMLElement;
+const marksRoot = document.getElementById("marks") as HTMLElement;
+const credits = document.getElementById("credits") as HTMLElement;
+const asked = new URLSearchParams(location.search);
+
+function remembered(key: string): string | null {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+function remember(key: string, value: string): void {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // A private window keeps nothing; the page works without.
+  }
+}
+
+function setLoadState(state: "loading" | "ready" | "error"): void {
+  document.documentElement.dataset["twinLoadState"] = state;
+}
+
+async function start(): Promise<void> {
+  const api = new Api(document.baseURI);
+  const lang = firstLang(asked.get("lang"), remembered("twin.lang"), navigator.languages);
+  const view = makeView(lang, (asked.get("night") ?? remembered("twin.night")) === "1");
+  view.watch(["lang", "night"], (state) => {
+    remember("twin.lang", state.lang);
+    remember("twin.night", state.night ? "1" : "0");
+    document.documentElement.classList.toggle("night", state.night);
+  });
+  const loading = new Loading(view);
+  root.append(loading.element);
+  const notices = h("div", { class: "notices" });
+  root.append(notices);
+  loading.step("city", "busy");
+  let city: City;
+  try {
+    city = await api.get<City>("/city");
+  } catch (error) {
+    setLoadState("error");
+    loading.step("city", "failed");
+    notice(view, notices, "error.city", { why: (error as Error).message }, () => location.reload());
+    return;
+  }
+  view.watch(["lang"], (state) => loading.name(named(state.lang, city.name, city.name_en)));
+  loading.step("city", "done");
+  await openCity(api, city, view, loading, notices);
+}
+
+async function openCity(api: Api, city: City, view: View, loading: Loading, notices: HTMLElement): Promise<void> {
+  loading.step("engine", "busy");
+  const opening = city.live ? new Live(api, city.live) : null;
+  const liveOpen = opening?.open().then(() => true, () => false) ?? Promise.resolve(false);
+  const stage = await openStage(api, city, holder, credits).catch((error: unknown) => {
+    setLoadState("error");
+    loading.step("engine", "failed");
+    notice(view, notices, "error.webgl");
+    throw error;
+  });
+  loading.step("engine", "done");
+  if (stage.terrainFailed) notice(view, notices, "error.terrain");
+  const { scene } = stage.widget;
+  const models = new Models(scene);
+  const overlay = new Overlay(scene, marksRoot);
+  const camera = new CityCamera(scene, city.view);
+  const themeInfo = city.themes[0];
+  const ground = new Ground(api, city, stage, overlay, view);
+  const app: App = {
+    api, city, view, stage, models, camera, overlay, ground, live: opening, offset: city.time?.utc_offset ?? 8,
+    theme: themeInfo ? new Theme(api, themeInfo, models, stage) : null,
+  };
+  const picker = new Picker(scene, models);
+  const defaultTime = Date.parse(city.time?.default ?? "2026-06-21T18:30:00+08:00");
+  light(app, defaultTime);
+  loading.step("terrain", "busy");
+  loading.step("buildings", "busy");
+  loading.step("heritage", "busy");
+  loading.step("live", "busy");
+  const modelsOpen = models.open(api, city, stage.quality, stage.look, (id, ok) => loading.step(id === "l3" ? "heritage" : "buildings", ok ? "busy" : "failed"));
+  void liveOpen.then((ok) => {
+    loading.step("live", ok ? "done" : "failed");
+    if (!ok && opening) notice(view, notices, "error.live");
+  });
+  const ready = modelsOpen.then(() => settled(scene, models));
+  connect(app, picker, defaultTime, ready, liveOpen);
+  attributions(app);
+  const complete = await ready;
+  for (const step of ["terrain", "buildings", "heritage"] as const) loading.step(step, "done");
+  for (const failure of models.failures) notice(view, notices, "error.tiles", { name: failure.id, why: failure.why });
+  loading.leave();
+  setLoadState(complete && models.failures.length < Math.max(1, city.tilesets.length) ? "ready" : "error");
+}
+
+/** Ties choices to the scene: layers, theme, selection, light, keys, and the door for scripts. */
+function connect(app: App, picker: Picker, defaultTime: number, ready: Promise<boolean>, liveOpen: Promise<boolean>): void {
+  const { view, models, camera, ground, theme } = app;
+  const flyTo = (item: Feature, height: number): Promise<void> => {
+    const at = centre(item.geometry);
+    return at ? camera.to(at[0], at[1], Math.max(220, height * 7), height / 2) : Promise.resolve();
+  };
+  const heightOf = (item: Feature): number => Number(item.properties["height_m"] ?? item.properties["height"]) || 12;
+  const fly = (selection: Selection, item: Feature | null): void => {
+    const live = selection.kind === "sensor" ? app.live?.things.get(selection.oid) : app.live?.incidents.get(selection.oid);
+    if (item) void flyTo(item, heightOf(item));
+    else if (live) void camera.to(live.lon, live.lat, 420);
+  };
+  const cards = new Cards(app, { fly, found: (oid, item) => view.value.selected?.oid === oid && picker.frame(item) });
+  const go = (result: SearchResult): void => {
+    if (result.kind === "building" || result.kind === "address") view.set({ selected: { kind: "building", oid: result.oid, name: result.name } });
+    void camera.to(result.lon, result.lat, Math.max(260, (result.height ?? 20) * 7), (result.height ?? 0) / 2);
+  };
+  buildShell(app, root, cards.element, defaultTime, go);
+  const marks = new Marks(app);
+  void liveOpen.then(() => marks.refresh());
+  for (const id of LAYERS) {
+    view.watch(["layers"], ({ layers }) => showLayer(app, marks, id, layers[id] ?? false));
+  }
+  view.watch(["lang"], () => ground.relabel());
+  view.watch(["night"], () => ground.redraw());
+  view.watch(["theme"], (state) => void theme?.turn(state.theme === theme.info.id));
+  view.watch(["rain"], ({ rain }) => (theme?.state.value.rain !== rain ? theme?.rain(rain) : undefined));
+  view.watch(["selected"], ({ selected }) => {
+    models.select(selected?.kind === "building" ? selected.oid : null);
+    theme?.pickStreet(selected?.kind === "street" ? selected.oid : "");
+    picker.frame(null);
+  });
+  ground.onPick((oid) => view.set({ selected: { kind: "building", oid } }));
+  picker.onClick((building, place, metresPerPixel) => {
+    if (building) {
+      view.set({ selected: { kind: "building", oid: building.oid, name: building.name, part: building.part } });
+      return;
+    }
+    const street = place && theme?.on ? theme.streetAt(place, Math.max(10, metresPerPixel * 14)) : null;
+    view.set({ selected: street ? { kind: "street", oid: street } : null });
+  });
+  keys(app, holder);
+  const twin = makeApi(app, picker, ready, (_, item) => flyTo(item, heightOf(item)));
+  (window as unknown as { twin: typeof twin }).twin = twin;
+  openMessages(app, twin);
+}
+
+const shown = new Map<string, boolean>();
+
+function showLayer(app: App, marks: Marks, id: (typeof LAYERS)[number], on: boolean): void {
+  if (shown.get(id) === on) return;
+  shown.set(id, on);
+  const { scene } = app.stage.widget;
+  if (id === "terrain") scene.globe.show = on;
+  else if (id === "ortho") for (const layer of app.stage.imagery) layer.show = on;
+  else if (id === "l2" || id === "l3") app.models.show(id, on);
+  else if (id === "sensors" || id === "incidents") marks.refresh();
+  else void app.ground.show(id, on);
+  scene.requestRender();
+}
+
+/** Light follows the hour, the theme and the night; costly shading waits until nothing moves. */
+function light(app: App, defaultTime: number): void {
+  const { view, stage, live, offset } = app;
+  const { scene } = stage.widget;
+  const draw = (): void => {
+    const { hour, follow, night, theme } = view.value;
+    const now = live?.state.value.now ?? Number.NaN;
+    const base = follow && Number.isFinite(now) ? now : defaultTime;
+    stage.look.apply(hour === null ? base : atLocalHour(base, offset, hour), night, theme !== null);
+  };
+  view.watch(["hour", "follow", "night", "theme"], draw);
+  let minute = -1;
+  live?.state.watch(["now"], ({ now }) => {
+    const next = Math.floor(now / 300000);
+    if (view.value.follow && next !== minute) draw();
+    minute = next;
+  });
+  let rest: number | undefined;
+  const stir = (): void => {
+    stage.look.setStill(false);
+    window.clearTimeout(rest);
+    rest = window.setTimeout(() => stage.look.setStill(true), 450);
+  };
+  scene.camera.moveStart.addEventListener(stir);
+  scene.camera.changed.addEventListener(stir);
+  scene.camera.moveEnd.addEventListener(stir);
+  stir();
+}
+
+function attributions(app: App): void {
+  const list = document.getElementById("sources") as HTMLElement;
+  const words = app.city.attributions.map((one: string | Attribution) => (typeof one === "string" ? one : [one.attribution ?? one.text ?? one.source ?? one.name, one.licence].filter(Boolean).join(", ")));
+  list.textContent = [...new Set(words.filter(Boolean)), "CesiumJS (Apache-2.0)"].join(" · ");
+  list.title = list.textContent;
+}
+
+start().catch((error: unknown) => {
+  setLoadState("error");
+  throw error;
+});

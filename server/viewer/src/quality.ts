@@ -1,0 +1,23 @@
+/** What the machine can afford, decided once from the name of its renderer. */
+export interface Quality {
+  name: "still" | "full";
+  msaa: number;
+  shadows: boolean;
+  pixelRatio: number;
+  tileError: number;
+  globeError: number;
+}
+
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+
+export function isSoftware(renderer: string): boolean {
+  return SOFTWARE.test(renderer);
+}
+
+/** `asked` comes from ?quality=; software rendering gives up motion luxuries, never content. */
+export function qualityFor(renderer: string, asked: string | null, deviceRatio: number): Quality {
+  const slow = asked === "full" ? false : asked === "still" ? true : isSoftware(renderer);
+  return slow
+    ? { name: "still", msaa: 1, shadows: false, pixelRatio: 1, tileError: 20, globeError: 2.4 }
+    : { name: "full", msaa: 4, shadows: true, pixelRatio: Math.min(deviceRatio, 1.5), tileError: 14, globeError: 1.8 };
+}

@@ -1,0 +1,133 @@
+import {
+  Cesium3DTileColorBlendMode, Cesium3DTileFeature, Cesium3DTileset, Cesium3DTileStyle, Color, ShadowMode, type Scene,
+} from "cesium";
+import type { Api } from "../api.ts";
+import { GOLD, PLAIN, riskColour } from "../palette.ts";
+import type { Quality } from "../quality.ts";
+import type { City } from "../types.ts";
+import type { Look } from "./look.ts";
+
+/** The shader's word for "conjectural": lighter, dotted. Any other colour is used as it is. */
+const CONJECTURE = "#FEFDFC";
+const CONJECTURAL = /conject|speculat|assum|推/i;
+
+/** The tilesets of the city and the colour of every building in them, told apart by oid. */
+export class Models {
+  readonly sets = new Map<string, Cesium3DTileset>();
+  readonly failures: { id: string; why: string }[] = [];
+  readonly #scene: Scene;
+  readonly #shown = new Map<string, boolean>();
+  readonly #applied = new Map<string, string>();
+  readonly #oids = new WeakMap<object, string[]>();
+  #levels: ReadonlyMap<string, number> | null = null;
+  #selected: string | null = null;
+
+  constructor(scene: Scene) {
+    this.#scene = scene;
+  }
+
+  async open(api: Api, city: City, quality: Quality, look: Look, tell: (id: string, done: boolean) => void): Promise<void> {
+    await Promise.all(
+      city.tilesets.map(async ({ id, url }) => {
+        try {
+          const set = await Cesium3DTileset.fromUrl(api.url(url), {
+            maximumScreenSpaceError: quality.tileError,
+            shadows: quality.shadows ? ShadowMode.ENABLED : ShadowMode.DISABLED,
+            dynamicScreenSpaceError: false,
+            preloadFlightDestinations: true,
+            cullRequestsWhileMovingMultiplier: 20,
+            enableCollision: false,
+          });
+          this.#dress(id, set, look);
+          this.sets.set(id, set);
+          this.#scene.primitives.add(set);
+          tell(id, true);
+        } catch (error) {
+          this.failures.push({ id, why: (error as Error).message || String(error) });
+          tell(id, false);
+        }
+      }),
+    );
+    this.#restyle();
+  }
+
+  show(id: string, on: boolean): void {
+    this.#shown.set(id, on);
+    const set = this.sets.get(id);
+    if (set) set.show = on;
+    if (id === "l3") this.#restyle();
+    this.#scene.requestRender();
+  }
+
+  /** Levels by oid paint the theme on the very same tiles; null gives the city its own colours back. */
+  paint(levels: ReadonlyMap<string, number> | null): void {
+    this.#levels = levels;
+    this.#restyle();
+  }
+
+  select(oid: string | null): void {
+    if (this.#selected === oid) return;
+    this.#selected = oid;
+    this.#restyle();
+  }
+
+  /** CSS colour last given to a building on screen; null where none of its tiles is loaded. */
+  colourOf(oid: string): string | null {
+    return this.#applied.get(oid) ?? null;
+  }
+
+  get loaded(): boolean {
+    return [...this.sets.values()].every((set) => !set.show || set.tilesLoaded);
+  }
+
+  oidOf(feature: Cesium3DTileFeature): string {
+    const content = (feature as unknown as { content: object }).content;
+    const known = this.#oids.get(content) ?? [];
+    if (!this.#oids.has(content)) this.#oids.set(content, known);
+    const id = feature.featureId;
+    return (known[id] ??= String(feature.getProperty("oid") ?? ""));
+  }
+
+  #dress(id: string, set: Cesium3DTileset, look: Look): void {
+    set.customShader = look.shader;
+    // Almost no blending by the engine itself: the shader reads the style colour and lights it.
+    set.colorBlendMode = Cesium3DTileColorBlendMode.MIX;
+    set.colorBlendAmount = 0.0001;
+    set.environmentMapManager.enabled = false;
+    set.show = this.#shown.get(id) ?? true;
+    set.tileFailed.addEventListener((event: { url: string; message: string }) => {
+      if (!this.failures.some((failure) => failure.id === id)) this.failures.push({ id, why: event.message });
+    });
+    const scratch = new Color();
+    const style = new Cesium3DTileStyle();
+    const paint = {
+      evaluate: (feature: Cesium3DTileFeature) => this.#colour(id, feature),
+      evaluateColor: (feature: Cesium3DTileFeature, result?: Color) =>
+        Color.fromCssColorString(this.#colour(id, feature), result ?? scratch),
+    };
+    const visible = { evaluate: (feature: Cesium3DTileFeature) => this.#visible(id, feature) };
+    Object.assign(style, { color: paint, show: visible });
+    set.style = style;
+  }
+
+  #colour(id: string, feature: Cesium3DTileFeature): string {
+    const oid = this.oidOf(feature);
+    let colour = PLAIN;
+    if (oid !== "" && oid === this.#selected) colour = GOLD;
+    else if (this.#levels) colour = riskColour(this.#levels.get(oid));
+    else if (id === "l3" && CONJECTURAL.test(String(feature.getProperty("evidence") ?? ""))) colour = CONJECTURE;
+    if (oid !== "") this.#applied.set(oid, colour);
+    return colour;
+  }
+
+  #visible(id: string, feature: Cesium3DTileFeature): boolean {
+    if (id !== "l2") return true;
+    const detailed = this.sets.has("l3") && this.#shown.get("l3") !== false;
+    return !(detailed && Number(feature.getProperty("has_l3") ?? 0) > 0);
+  }
+
+  #restyle(): void {
+    for (const set of this.sets.values()) set.makeStyleDirty();
+    this.#scene.requestRender();
+  }
+}

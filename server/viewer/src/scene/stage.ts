@@ -1,0 +1,97 @@
+import {
+  CesiumTerrainProvider, CesiumWidget, EllipsoidTerrainProvider, ImageryLayer, Ion, Rectangle, RequestScheduler, ShadowMode,
+  UrlTemplateImageryProvider,
+} from "cesium";
+import type { Api } from "../api.ts";
+import { type Quality, qualityFor } from "../quality.ts";
+import type { City } from "../types.ts";
+import { Look } from "./look.ts";
+
+export interface Stage {
+  widget: CesiumWidget;
+  quality: Quality;
+  look: Look;
+  imagery: ImageryLayer[];
+  terrainFailed: boolean;
+}
+
+/** Name of the machine's renderer, read from a throw-away context; "" where there is no WebGL 2. */
+export function rendererName(): string {
+  const canvas = document.createElement("canvas");
+  const gl = canvas.getContext("webgl2");
+  if (!gl) return "";
+  const info = gl.getExtension("WEBGL_debug_renderer_info");
+  const name = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER) || "webgl2");
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return name;
+}
+
+/** The window onto the city: engine, ground, pictures of the ground, light. Throws where there is no WebGL 2. */
+export async function openStage(api: Api, city: City, holder: HTMLElement, credits: HTMLElement): Promise<Stage> {
+  const renderer = rendererName();
+  if (!renderer) throw new Error("webgl");
+  const quality = qualityFor(renderer, new URLSearchParams(location.search).get("quality"), window.devicePixelRatio);
+  // No token, no account, no default map: everything the engine shows comes from our own server.
+  Ion.defaultAccessToken = undefined as unknown as string;
+  RequestScheduler.requestsByServer = {};
+  RequestScheduler.maximumRequestsPerServer = 16;
+  const terrain = await openTerrain(api, city);
+  const widget = new CesiumWidget(holder, {
+    baseLayer: false,
+    terrainProvider: terrain.provider,
+    skyBox: false,
+    skyAtmosphere: false,
+    shadows: quality.shadows,
+    terrainShadows: quality.shadows ? ShadowMode.RECEIVE_ONLY : ShadowMode.DISABLED,
+    msaaSamples: quality.msaa,
+    requestRenderMode: true,
+    maximumRenderTimeChange: Number.POSITIVE_INFINITY,
+    scene3DOnly: true,
+    showRenderLoopErrors: false,
+    creditContainer: credits,
+    useBrowserRecommendedResolution: true,
+    contextOptions: { webgl: { alpha: false, powerPreference: "high-performance" } },
+  });
+  widget.resolutionScale = quality.pixelRatio;
+  const { scene } = widget;
+  if (scene.sun) scene.sun.show = false;
+  if (scene.moon) scene.moon.show = false;
+  scene.globe.maximumScreenSpaceError = quality.globeError;
+  scene.globe.tileCacheSize = 300;
+  scene.globe.preloadAncestors = false;
+  scene.globe.showSkirts = true;
+  scene.globe.depthTestAgainstTerrain = true;
+  const control = scene.screenSpaceCameraController;
+  control.minimumZoomDistance = 25;
+  control.maximumZoomDistance = 60000;
+  const look = new Look(scene, quality, city.view);
+  const imagery = city.imagery.map((picture) => addPicture(api, picture, widget));
+  for (const layer of imagery) look.addImagery(layer);
+  return { widget, quality, look, imagery, terrainFailed: terrain.failed };
+}
+
+async function openTerrain(
+  api: Api, city: City,
+): Promise<{ provider: CesiumTerrainProvider | EllipsoidTerrainProvider; failed: boolean }> {
+  if (!city.terrain) return { provider: new EllipsoidTerrainProvider(), failed: false };
+  try {
+    const provider = await CesiumTerrainProvider.fromUrl(api.url(city.terrain.url), { requestVertexNormals: true });
+    return { provider, failed: false };
+  } catch {
+    return { provider: new EllipsoidTerrainProvider(), failed: true };
+  }
+}
+
+function addPicture(api: Api, picture: City["imagery"][number], widget: CesiumWidget): ImageryLayer {
+  const template = api.url(picture.url).replaceAll("%7B", "{").replaceAll("%7D", "}");
+  const provider = new UrlTemplateImageryProvider({
+    url: template,
+    minimumLevel: picture.minzoom,
+    maximumLevel: picture.maxzoom,
+    rectangle: Rectangle.fromDegrees(...picture.bounds),
+    hasAlphaChannel: /\.(png|webp)$/.test(picture.url),
+  });
+  const layer = new ImageryLayer(provider);
+  widget.imageryLayers.add(layer);
+  return layer;
+}

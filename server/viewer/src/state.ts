@@ -1,0 +1,35 @@
+import { Store } from "./store.ts";
+import type { Lang, Selection } from "./types.ts";
+
+export type Panel = "layers" | "risk" | "live" | null;
+export type LayerState = "idle" | "loading" | "ready" | "failed" | "empty";
+
+/** What the person has chosen; everything on the page follows from it. */
+export interface ViewState {
+  lang: Lang;
+  night: boolean;
+  theme: string | null;
+  panel: Panel;
+  layers: Record<string, boolean>;
+  layerStates: Record<string, LayerState>;
+  selected: Selection | null;
+  /** Local hour of the light; null follows the city's default moment. */
+  hour: number | null;
+  follow: boolean;
+  /** Rain of the trial scenario in mm; null shows the published one. */
+  rain: number | null;
+}
+
+export type View = Store<ViewState>;
+
+export const LAYERS = ["terrain", "ortho", "l2", "l3", "roads", "water", "labels", "sensors", "incidents"] as const;
+export type LayerId = (typeof LAYERS)[number];
+
+export function makeView(lang: Lang, night: boolean): View {
+  const layers: Record<string, boolean> = Object.fromEntries(LAYERS.map((id) => [id, true]));
+  layers["roads"] = false;
+  layers["water"] = false;
+  return new Store<ViewState>({
+    lang, night, theme: null, panel: null, layers, layerStates: {}, selected: null, hour: null, follow: false, rain: null,
+  });
+}

@@ -1,0 +1,34 @@
+import { text } from "../i18n.ts";
+import type { LayerId, View } from "../state.ts";
+import { h, t } from "./dom.ts";
+
+const GROUPS: [string, LayerId[]][] = [
+  ["ground", ["terrain", "ortho"]],
+  ["models", ["l2", "l3"]],
+  ["lines", ["roads", "water", "labels"]],
+  ["live", ["sensors", "incidents"]],
+];
+
+/** The layer panel: everything that is on can be turned off, and says how it is. */
+export function layersPanel(view: View): HTMLElement {
+  const panel = h("div", { class: "panel-body" });
+  for (const [group, ids] of GROUPS) {
+    const set = h("fieldset", { class: "group" }, h("legend", {}, t(view, `layer.group.${group}` as "layer.group.ground")));
+    for (const id of ids) set.append(layerRow(view, id));
+    panel.append(set);
+  }
+  return panel;
+}
+
+function layerRow(view: View, id: LayerId): HTMLElement {
+  const box = h("input", { type: "checkbox", id: `layer-${id}`, class: "switch", role: "switch" });
+  const note = h("span", { class: "row-note" });
+  box.addEventListener("change", () => view.set({ layers: { ...view.value.layers, [id]: box.checked } }));
+  view.watch(["layers", "layerStates", "lang"], ({ layers, layerStates, lang }) => {
+    box.checked = layers[id] ?? false;
+    const state = layerStates[id] ?? "idle";
+    note.textContent = state === "loading" || state === "failed" || state === "empty" ? text(lang, `layer.${state}`) : "";
+    note.classList.toggle("bad", state === "failed");
+  });
+  return h("label", { class: "row", for: `layer-${id}` }, h("span", { class: "row-name" }, t(view, `layer.${id}`), note), box);
+}
