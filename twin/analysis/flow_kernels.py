@@ -67,7 +67,7 @@ def _touches_outside(z: Any, ny: int, nx: int, r: int, c: int) -> bool:
 
 @njit(cache=True)
 def _rim(z: Any, ny: int, nx: int, closed: Any, keys: Any, cells: Any) -> int:
-    """Close the cells without data and put those beside them, and the edge of the map, in the heap; returns its size."""
+    """Close the cells without data, heap those beside them and at the edge of the map; returns the size of the heap."""
     size = 0
     for i in range(ny * nx):
         if np.isnan(z[i]):
