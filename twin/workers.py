@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import logging
+import ctypes
 import multiprocessing
+import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
@@ -11,7 +13,7 @@ from typing import Any, TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 
-logger = logging.getLogger(__name__)
+_PR_SET_PDEATHSIG = 1
 
 Tell = Callable[[str, int, int], None]
 
@@ -71,7 +73,7 @@ class Workers:
             return self._client
         if self._pool is None:
             context = multiprocessing.get_context("forkserver")
-            self._pool = ProcessPoolExecutor(self.n, mp_context=context)
+            self._pool = ProcessPoolExecutor(self.n, mp_context=context, initializer=_end_with_parent)
         return self._pool
 
     def close(self) -> None:
@@ -88,3 +90,9 @@ class Workers:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to end this process when its parent is killed; without it a killed run leaves workers waiting."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -205,10 +205,11 @@ class FolderStore:
 
     def stage_tiles(self) -> Path:
         """A fresh empty folder beside the published tiles; what a killed run left there is swept."""
-        staging = self.tiles_dir / ".staging"
-        if staging.exists():
-            shutil.rmtree(staging)
-        staging.mkdir(parents=True)
+        self.tiles_dir.mkdir(parents=True, exist_ok=True)
+        for left in self.tiles_dir.glob(".staging-*"):
+            shutil.rmtree(left)
+        staging = self.tiles_dir / f".staging-{os.getpid()}"
+        staging.mkdir()
         return staging
 
     def publish_tiles(self, staging: Path, version: str) -> Path:
