@@ -135,7 +135,7 @@ def measure(job: MeasureJob) -> Measured:
         evidence["pointcloud"] = from_points(cloud, polygons, standing.ground_z, options.height)
     if store.has("raster", "dsm") and meets(store.raster_box("dsm"), bounds):
         dsm = read_around(store, "dsm", bounds)
-        evidence["dsm"] = from_dsm(dsm, extend(relief), polygons, options.height)
+        evidence["dsm"], evidence["low"] = from_dsm(dsm, extend(relief), polygons, options.height)
     return Measured(standing, evidence)
 
 
@@ -193,6 +193,11 @@ def _by_cell(solids: Solids, cell: Objects) -> Iterator[tuple[str, Solids]]:
     starts = np.flatnonzero(np.append(True, names[1:] != names[:-1])) if len(names) else np.zeros(0, np.int64)
     for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(names)], strict=False):
         yield str(names[start]), solids.take(np.arange(start, stop))
+
+
+def places(polygons: Objects) -> Floats:
+    """(n, 3) f8: centroid x and y in m, area in m2; the former NaN for empty polygons."""
+    return np.column_stack([centres(polygons), shapely.area(polygons)])
 
 
 def centres(polygons: Objects) -> Floats:

@@ -20,9 +20,9 @@ from models_l2.blocks import (
     Raised,
     RaiseJob,
     attributes_of,
-    centres,
     lods,
     measure,
+    places,
     plan,
     raise_block,
     texts,
@@ -112,7 +112,7 @@ def _decide(layer: Layer, polygons: Objects, measured: dict[str, Evidence], opti
     surveyed = plausible(delivered, options.height)
     storeys = from_storeys(layer.column("storeys"), function, surveyed, options.height)
     evidence = {"surveyed": surveyed, **measured, "storeys": storeys}
-    return decide(evidence, delivered, function, centres(polygons), options.height)
+    return decide(evidence, delivered, function, places(polygons), options.height)
 
 
 def _nothing_raised(n: int) -> Raised:
@@ -164,11 +164,8 @@ def _outcomes(built: _Built) -> tuple[Objects, Objects]:
     reason = texts(built.outline, hull, ground, built.heights.reason, broken)
     reason[lost] = built.outline[lost]
     status = np.full(n, "done", dtype=object)
-    told = reason.astype(str) != ""
-    only_conflict = built.heights.conflict & (texts(built.outline, hull, ground).astype(str) == "")
-    only_conflict &= np.isin(built.heights.evidence.astype(str), EVIDENCE[:4])
-    plain = np.array(["; " not in text for text in built.heights.reason.tolist()], dtype=bool)
-    status[told & ~(only_conflict & plain)] = "fallback"
+    mended = texts(built.outline, hull, ground).astype(str) != ""
+    status[mended | built.heights.fallback] = "fallback"
     status[raised.code > 0] = "failed"
     status[lost] = "skipped"
     return status, reason

@@ -21,6 +21,7 @@ EVIDENCE = ("surveyed", "pointcloud", "dsm", "storeys", "neighbours", "default")
 NEIGHBOURS = "高度取自邻近同类建筑 / height taken from neighbours of the same use"
 DEFAULT = "缺少高度 / no height"
 IMPLAUSIBLE = "实测高度不合理 / surveyed height out of range"
+UNSEEN = "表面模型上未见建筑 / nothing as high as a building in the DSM"
 CONFLICT = "高度证据矛盾 / height evidence in conflict"
 
 # Usual floor-to-floor heights by use, m: dwellings after GB 50096 (2.8 m and the slab), others after design practice.
@@ -76,6 +77,9 @@ class HeightOptions:
         8, min=3, max=100, doc="How many known buildings of the same use speak for an unknown one."
     )
     neighbour_reach: float = option(500.0, unit="m", min=10.0, max=10000.0, doc="How far away they may be.")
+    neighbour_size: float = option(
+        60.0, unit="m", min=0.0, max=1000.0, doc="A footprint of twice the size counts as this much further away."
+    )
     default_height: float = option(6.0, unit="m", min=2.0, max=50.0, doc="Height where nothing is known.")
     default_sigma: float = option(4.0, unit="m", min=0.5, max=50.0, doc="Uncertainty of that.")
     conflict: float = option(3.0, unit="sigma", min=1.0, max=10.0, doc="Evidence further apart than this is reported.")
@@ -96,6 +100,7 @@ class Heights:
     height     (n,) f8 m above ground, always known          sigma   (n,) f8 m
     evidence   (n,) str of EVIDENCE                          reason  (n,) str, "" where there is nothing to say
     conflict   (n,) bool, another kind of evidence lies too far away
+    fallback   (n,) bool, delivered evidence could not be used, or none was delivered
     """
 
     height: Floats
@@ -103,6 +108,7 @@ class Heights:
     evidence: Objects
     reason: Objects
     conflict: NDArray[np.bool_]
+    fallback: NDArray[np.bool_]
 
 
 def from_points(cloud: PointCloud, polygons: Objects, ground_z: Floats, options: HeightOptions) -> Evidence:
@@ -126,17 +132,21 @@ def from_points(cloud: PointCloud, polygons: Objects, ground_z: Floats, options:
     return _trusted(roof, spread, counts >= options.points_least, options.points_sigma, counts)
 
 
-def from_dsm(dsm: Raster, relief: Raster, polygons: Objects, options: HeightOptions) -> Evidence:
+def from_dsm(dsm: Raster, relief: Raster, polygons: Objects, options: HeightOptions) -> tuple[Evidence, Evidence]:
     """Heights (n,) of a surface model above the relief, over the cells inside each footprint.
 
     dsm       m, unknown cells do not count          relief   m, without unknown cells
+    returns   heights of what stands out; and, where nothing does, the little that is there
     """
     wanted = [options.dsm_percentile, *_SPREAD]
     found, counts = zonal_percentiles(
         polygons, dsm.geobox, lambda xy: dsm.sample(xy, "nearest") - surface_at(relief, xy), wanted
     )
-    enough = (counts >= options.dsm_least) & (found[:, 0] >= options.least)
-    return _trusted(found[:, 0], 0.5 * (found[:, 2] - found[:, 1]), enough, options.dsm_sigma, counts)
+    enough, spread = counts >= options.dsm_least, 0.5 * (found[:, 2] - found[:, 1])
+    stands_out = found[:, 0] >= options.least
+    high = _trusted(found[:, 0], spread, enough & stands_out, options.dsm_sigma, counts)
+    little = np.maximum(found[:, 2], options.least)
+    return high, _trusted(little, little, enough & ~stands_out, options.dsm_sigma, np.ones_like(counts))
 
 
 def from_storeys(storeys: Floats, function: Objects, surveyed: Evidence, options: HeightOptions) -> Evidence:
@@ -156,15 +166,16 @@ def from_storeys(storeys: Floats, function: Objects, surveyed: Evidence, options
 
 
 def decide(
-    evidence: Mapping[str, Evidence], surveyed: Floats, function: Objects, xy: Floats, options: HeightOptions
+    evidence: Mapping[str, Evidence], surveyed: Floats, function: Objects, place: Floats, options: HeightOptions
 ) -> Heights:
     """The first kind of evidence that speaks, in the order of EVIDENCE; what is left is asked of the neighbours.
 
-    evidence   kinds among the first four of EVIDENCE, each for all n buildings
+    evidence   kinds among the first four of EVIDENCE, each for all n buildings; "low" is the little that a DSM shows
+               where it shows no building, and is asked before the neighbours
     surveyed   (n,) f8 m as delivered, to name the implausible ones
-    function   (n,) str use                xy   (n, 2) f8 m, places of the buildings
+    function   (n,) str use                place   (n, 3) f8, x and y in m and footprint area in m2
     """
-    n = len(xy)
+    n = len(place)
     height, sigma = np.full(n, np.nan), np.full(n, np.nan)
     kind, reason = np.full(n, "", dtype=object), np.full(n, "", dtype=object)
     for name in EVIDENCE[:4]:
@@ -175,18 +186,27 @@ def decide(
     conflict = _conflicts(evidence, height, sigma, kind, options)
     reason[conflict] = CONFLICT
     odd = np.isfinite(surveyed) & ~np.isfinite(plausible(surveyed, options).value)
-    reason[odd] = [f"{IMPLAUSIBLE}: {value:g} m" for value in surveyed[odd].tolist()]
-    near = from_neighbours(height, function, xy, options)
+    _note(reason, odd, [f"{IMPLAUSIBLE}: {value:g} m" for value in surveyed[odd].tolist()])
+    near = from_neighbours(height, function, place, options)
     rest = np.isnan(height)
+    fallback = odd | rest
+    low = evidence.get("low", Evidence(np.full(n, np.nan), np.full(n, np.nan)))
     for name, value, spread, text in (
+        ("dsm", low.value, low.sigma, UNSEEN),
         ("neighbours", near.value, near.sigma, NEIGHBOURS),
         ("default", np.full(n, options.default_height), np.full(n, options.default_sigma), DEFAULT),
     ):
         speaks = rest & np.isfinite(value)
         height[speaks], sigma[speaks], kind[speaks] = value[speaks], spread[speaks], name
-        reason[speaks] = [f"{before}; {text}" if before else text for before in reason[speaks].tolist()]
+        _note(reason, speaks, [text] * int(speaks.sum()))
         rest &= ~speaks
-    return Heights(height, sigma, kind, reason, conflict)
+    return Heights(height, sigma, kind, reason, conflict, fallback)
+
+
+def _note(reason: Objects, rows: NDArray[np.bool_], texts: list[str]) -> None:
+    """Append texts (k,) to the reasons of k rows, in place."""
+    pairs = zip(reason[rows].tolist(), texts, strict=True)
+    reason[rows] = [f"{before}; {text}" if before else text for before, text in pairs]
 
 
 def plausible(surveyed: Floats, options: HeightOptions) -> Evidence:
@@ -195,19 +215,24 @@ def plausible(surveyed: Floats, options: HeightOptions) -> Evidence:
     return Evidence(value, np.where(np.isfinite(value), options.surveyed_sigma, np.nan))
 
 
-def from_neighbours(height: Floats, function: Objects, xy: Floats, options: HeightOptions) -> Evidence:
-    """Median height of the nearest buildings of the same use whose height (n,) is known, for the others."""
-    value, sigma = np.full(len(xy), np.nan), np.full(len(xy), np.nan)
-    known, placed = np.isfinite(height), np.isfinite(xy).all(axis=1)
+def from_neighbours(height: Floats, function: Objects, place: Floats, options: HeightOptions) -> Evidence:
+    """Median height of the nearest buildings of the same use whose height (n,) is known, for the others.
+
+    place   (n, 3) f8: x and y in m, footprint area in m2; a footprint of twice the area counts as further away
+    """
+    value, sigma = np.full(len(place), np.nan), np.full(len(place), np.nan)
+    known, placed = np.isfinite(height), np.isfinite(place).all(axis=1) & (place[:, 2] > 0.0)
+    place = np.where(placed[:, None], place, 1.0)
+    place = np.column_stack([place[:, :2], options.neighbour_size * np.log2(place[:, 2])])
     for use in sorted(set(function[~known].tolist())):
         same = (function == use) & placed
         givers, askers = np.flatnonzero(same & known), np.flatnonzero(same & ~known)
         if len(givers) < 3 or not len(askers):
             continue
-        _, place = cKDTree(xy[givers]).query(
-            xy[askers], k=min(options.neighbours, len(givers)), distance_upper_bound=options.neighbour_reach
+        _, found_at = cKDTree(place[givers]).query(
+            place[askers], k=min(options.neighbours, len(givers)), distance_upper_bound=options.neighbour_reach
         )
-        heard = np.append(height[givers], np.nan)[place]
+        heard = np.append(height[givers], np.nan)[found_at]
         owner = np.repeat(np.arange(len(askers)), heard.shape[1])
         found, counts = group_percentiles(heard.ravel(), owner, len(askers), [50.0, *_SPREAD])
         enough = counts >= 3

@@ -9,6 +9,7 @@ from models_l2.heights import (
     DEFAULT,
     IMPLAUSIBLE,
     NEIGHBOURS,
+    UNSEEN,
     Evidence,
     HeightOptions,
     decide,
@@ -31,8 +32,8 @@ def words(*values: str) -> np.ndarray:
 def verdict(n: int, surveyed: list[float], **evidence: list[float]) -> object:
     given = {"surveyed": plausible(np.array(surveyed), OPTIONS)}
     given |= {name: Evidence(np.array(values), np.full(n, 0.5)) for name, values in evidence.items()}
-    xy = np.column_stack([np.arange(n) * 10.0, np.zeros(n)])
-    return decide(given, np.array(surveyed), words(*["residential"] * n), xy, OPTIONS)
+    place = np.column_stack([np.arange(n) * 10.0, np.zeros(n), np.full(n, 90.0)])
+    return decide(given, np.array(surveyed), words(*["residential"] * n), place, OPTIONS)
 
 
 def test_surveyed_beats_points_beats_dsm_beats_storeys_beats_neighbours():
@@ -76,12 +77,34 @@ def test_a_building_alone_takes_the_declared_default():
 def test_neighbours_of_another_use_or_too_far_away_are_not_asked():
     surveyed = np.array([NAN, 20.0, 20.0, 20.0, 50.0, 50.0, 50.0])
     function = words("office", "office", "office", "office", "mine", "mine", "mine")
-    near = np.column_stack([np.arange(7) * 20.0, np.zeros(7)])
+    near = np.column_stack([np.arange(7) * 20.0, np.zeros(7), np.full(7, 90.0)])
     far = near.copy()
     far[1:4, 1] = 5000.0
     given = {"surveyed": plausible(surveyed, OPTIONS)}
     assert decide(given, surveyed, function, near, OPTIONS).height[0] == 20.0
     assert decide(given, surveyed, function, far, OPTIONS).evidence[0] == "default"
+
+
+def test_a_shed_asks_sheds_rather_than_the_towers_around_it():
+    surveyed = np.array([NAN, *[60.0] * 9, *[3.0] * 9])
+    place = np.column_stack([np.arange(19) * 10.0, np.zeros(19), [8.0, *[900.0] * 9, *[9.0] * 9]])
+    given = {"surveyed": plausible(surveyed, OPTIONS)}
+    assert decide(given, surveyed, words(*["residential"] * 19), place, OPTIONS).height[0] == 3.0
+
+
+def test_where_a_surface_model_shows_no_building_neither_neighbours_nor_silence_decide():
+    nan = np.full(4, NAN)
+    low = Evidence(np.array([1.5, 1.5, NAN, NAN]), np.array([1.6, 1.6, NAN, NAN]))
+    found = verdict(4, [NAN, 9.0, 9.0, 9.0], dsm=nan)
+    assert found.evidence[0] == "neighbours"
+    given = {"surveyed": plausible(np.array([NAN, 9.0, 9.0, 9.0]), OPTIONS), "low": low}
+    place = np.column_stack([np.arange(4) * 10.0, np.zeros(4), np.full(4, 90.0)])
+    found = decide(given, nan, words(*["residential"] * 4), place, OPTIONS)
+    assert found.evidence.tolist() == ["dsm", "surveyed", "surveyed", "surveyed"]
+    assert found.height[0] == 1.5
+    assert found.reason[0] == UNSEEN
+    assert found.conflict.tolist() == [False, True, False, False]
+    assert found.fallback.tolist() == [True, False, False, False]
 
 
 def test_storeys_count_by_use_and_by_the_city_s_own_buildings_where_there_are_enough():
@@ -116,6 +139,8 @@ def test_a_surface_model_gives_the_height_above_sloping_ground_and_ignores_its_h
     rows, cols = slope.geobox.window(shapes[0].bounds)
     values[rows, cols] += 12.0
     values[rows.start, cols.start] = np.nan
-    found = from_dsm(Raster(values, slope.geobox), slope, shapes, OPTIONS)
+    found, low = from_dsm(Raster(values, slope.geobox), slope, shapes, OPTIONS)
     assert found.value[0] == pytest.approx(12.0)
     assert np.isnan(found.value[1])
+    assert np.isnan(low.value[0])
+    assert low.value[1] == OPTIONS.least

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from models_l2.extrude import extrude
@@ -31,8 +31,9 @@ def polygons(draw: st.DrawFn) -> shapely.Polygon:
     shell = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
     inner = draw(st.floats(0.0, 0.7))
     holes = [shell[::-1] * inner] if inner > 0.05 else []
-    turned = shell if draw(st.booleans()) else shell[::-1]
-    return shapely.transform(shapely.Polygon(turned, holes), lambda xy: xy + ORIGIN)
+    shape = shapely.Polygon(shell if draw(st.booleans()) else shell[::-1], holes)
+    assume(shape.is_valid)
+    return shapely.transform(shape, lambda xy: xy + ORIGIN)
 
 
 @st.composite
