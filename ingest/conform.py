@@ -168,15 +168,23 @@ def column_mapping(raw: RawTable, delivery: Delivery, ours: Iterable[str]) -> di
             near = difflib.get_close_matches(column, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
             raise SourceError(f'[[source]] "{delivery.source.name}" columns: {column!r} is no column of ours{hint}')
-        if theirs not in raw.fields:
-            has = ", ".join(raw.fields) or "none"
-            raise SourceError(f"{raw.shown}: no column {theirs!r} (declared for {column}); the file has {has}")
-        mapping[column] = theirs
+        mapping[column] = _their_column(raw, column, theirs)
     spoken_for = set(mapping.values())
     for column in known:
         if column not in mapping and column in raw.fields and column not in spoken_for and column != "id":
             mapping[column] = column
     return mapping
+
+
+def _their_column(raw: RawTable, column: str, theirs: str) -> str:
+    if theirs in raw.fields:
+        return theirs
+    # dBASE and SQLite drivers change the case of names on the way.
+    alike = [name for name in raw.fields if name.casefold() == theirs.casefold()]
+    if len(alike) == 1:
+        return alike[0]
+    has = ", ".join(raw.fields) or "none"
+    raise SourceError(f"{raw.shown}: no column {theirs!r} (declared for {column}); the file has {has}")
 
 
 def source_ids(raw: RawTable, delivery: Delivery, name: str) -> Objects | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -115,7 +116,8 @@ def mend(name: str, oid: Objects, geometry: Objects, stage: str) -> Mended:
     usable = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     absent = ("skipped", "没有几何 / no geometry")
     reasons: dict[int, tuple[str, str]] = dict.fromkeys(np.flatnonzero(~usable).tolist(), absent)
-    usable[usable] = np.isfinite(shapely.bounds(shapes[usable])).all(axis=1)
+    xy, owner = shapely.get_coordinates(shapes, return_index=True)
+    usable[np.unique(owner[~np.isfinite(xy).all(axis=1)])] = False
     for row in np.flatnonzero(~usable).tolist():
         reasons.setdefault(row, ("skipped", "坐标无效 / a coordinate is no number"))
     bad = usable & ~shapely.is_valid(shapes)
@@ -124,7 +126,7 @@ def mend(name: str, oid: Objects, geometry: Objects, stage: str) -> Mended:
         why = shapely.is_valid_reason(shapes[invalid])
         shapes[invalid] = shapely.make_valid(shapes[invalid], method="structure", keep_collapsed=False)
         for row, word in zip(invalid.tolist(), why.tolist(), strict=True):
-            reasons[row] = ("fallback", f"几何已修复 / repaired: {word}")
+            reasons[row] = ("fallback", f"几何已修复 / repaired: {_plain_reason(word)}")
     rows, parts = _parts(name, shapes, usable, reasons)
     order = np.argsort(rows, kind="stable")
     rows, parts = rows[order], parts[order]
@@ -134,6 +136,11 @@ def mend(name: str, oid: Objects, geometry: Objects, stage: str) -> Mended:
             reasons[row] = ("fallback", "多部件已拆分 / split into its parts")
     outcomes = tuple(Outcome(str(oid[row]), status, text, stage) for row, (status, text) in sorted(reasons.items()))  # type: ignore[arg-type]
     return Mended(rows, ids, shapely.orient_polygons(parts), outcomes, len(invalid))
+
+
+def _plain_reason(word: str) -> str:
+    found = re.match(r"(.*)\[(\S+) (\S+)\]$", word)
+    return f"{found[1].lower()} at {float(found[2]):.2f}, {float(found[3]):.2f}" if found else word.lower()
 
 
 def _parts(

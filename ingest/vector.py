@@ -42,7 +42,9 @@ def read_vector(path: Path, delivery: Delivery) -> RawTable:
     target: Any = path
     if not shape and source.encoding and source.encoding.lower() not in ("utf-8", "utf8"):
         target = io.BytesIO(_recode(path, source.encoding, shown))
-    encoding = _shape_encoding(path, source.encoding) if shape else None
+    if shape:
+        _require_whole(path, shown)
+    encoding = _shape_encoding(path, source.encoding) if shape else ""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
@@ -68,11 +70,26 @@ def _choose_layer(path: Path, wanted: str, shown: str) -> str | None:
     if wanted:
         if wanted not in layers:
             near = difflib.get_close_matches(wanted, layers, n=1, cutoff=0.0)
-            raise SourceError(f"{shown}: no layer {wanted!r}; the file has {', '.join(layers)}; did you mean {near}?")
+            raise SourceError(f"{shown}: no layer {wanted!r}; the file has {', '.join(layers)}; did you mean {near[0]!r}?")
         return wanted
     if len(layers) > 1:
         raise SourceError(f'{shown}: {len(layers)} layers ({", ".join(layers)}); add layer = "..." to the source')
     return None
+
+
+def _require_whole(path: Path, shown: str) -> None:
+    """OGR reads a Shapefile cut short as missing shapes; its headers say how long it should be."""
+    with path.open("rb") as file:
+        head = file.read(28)
+    if len(head) < 28 or path.stat().st_size < 2 * int.from_bytes(head[24:28], "big"):
+        raise SourceError(f"{shown}: the file is cut short; ask for it again")
+    table = path.with_suffix(".dbf")
+    if table.exists():
+        with table.open("rb") as file:
+            head = file.read(12)
+        rows, start, width = (int.from_bytes(head[a:b], "little") for a, b in ((4, 8), (8, 10), (10, 12)))
+        if table.stat().st_size < start + rows * width:
+            raise SourceError(f"{shown}: its .dbf is cut short ({rows} rows promised); ask for it again")
 
 
 def _own_crs(path: Path, found: str | None) -> str:

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import shapely
+
+from ingest.layers import FeatureReader
+from twin.errors import SourceError
+from twin.frames import bd09_from_gcj02, gcj02_from_wgs84
+
+READER = FeatureReader("addresses", "address")
+COLUMNS = {"text": "地址", "lon": "经度", "lat": "纬度"}
+PLACE = np.array([[113.30, 40.09], [113.31, 40.10]])
+
+
+def write(path, lonlat, encoding="utf-8"):
+    rows = [f"大同市平城区鼓楼东街{k + 1}号,{lon!r},{lat!r}" for k, (lon, lat) in enumerate(lonlat.tolist())]
+    path.write_text("地址,经度,纬度\n" + "\n".join(rows) + "\n", encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("crs", "shifted"),
+    [
+        ("EPSG:4326", PLACE),
+        ("EPSG:4490", PLACE),
+        ("GCJ-02", gcj02_from_wgs84(PLACE)),
+        ("BD-09", bd09_from_gcj02(gcj02_from_wgs84(PLACE))),
+    ],
+)
+def test_the_same_address_table_in_every_datum_lands_on_the_same_place(crs, shifted, tmp_path, deliver, frame):
+    write(tmp_path / "a.csv", shifted)
+    reading = READER.read(deliver("a.csv", "addresses", crs=crs, columns=COLUMNS), frame)
+    np.testing.assert_allclose(shapely.get_coordinates(reading.noun.geometry), frame.from_lonlat(PLACE), atol=0.005)
+    assert reading.noun.column("text")[0] == "大同市平城区鼓楼东街1号"
+    assert reading.lineage.steps == (f"{crs} -> EPSG:4547",)
+
+
+def test_projected_columns_and_wkt_work_too(tmp_path, deliver, frame):
+    (tmp_path / "xy.csv").write_text("text;E;N\na;500000;4430000\n")
+    (tmp_path / "wkt.csv").write_text('text,shape\na,"POINT (500000 4430000)"\n')
+    xy = READER.read(deliver("xy.csv", columns={"x": "E", "y": "N"}), frame).noun
+    wkt = READER.read(deliver("wkt.csv", columns={"wkt": "shape"}), frame).noun
+    assert shapely.get_coordinates(xy.geometry).tolist() == [[500_000.0, 4_430_000.0]]
+    assert shapely.equals(xy.geometry, wkt.geometry).all()
+
+
+def test_a_gbk_table_reads_when_declared_and_says_so_when_not(tmp_path, deliver, frame):
+    write(tmp_path / "a.csv", PLACE, "gbk")
+    declared = dict(crs="EPSG:4326", columns=COLUMNS)
+    assert len(READER.read(deliver("a.csv", encoding="gbk", **declared), frame).noun) == 2
+    with pytest.raises(SourceError, match=r'a.csv: text is not utf-8; set encoding = "gbk"'):
+        READER.read(deliver("a.csv", **declared), frame)
+    with pytest.raises(SourceError, match=r"encoding 'klingon' is unknown"):
+        READER.read(deliver("a.csv", encoding="klingon", **declared), frame)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path, deliver, frame):
+    write(tmp_path / "a.csv", PLACE, "utf-8-sig")
+    assert READER.read(deliver("a.csv", crs="EPSG:4326", columns=COLUMNS), frame).noun.column("text")[1].endswith("2号")
+
+
+def test_a_row_without_coordinates_is_an_outcome_and_the_rest_stays(tmp_path, deliver, frame):
+    (tmp_path / "a.csv").write_text("oid,text,lon,lat\nA1,x,113.3,40.1\nA2,y,,40.1\nA3,z,east,40.1\n")
+    reading = READER.read(deliver("a.csv", crs="EPSG:4326"), frame)
+    assert reading.noun.oid.tolist() == ["A1"]
+    assert [(o.oid, o.status) for o in reading.outcomes] == [("A2", "skipped"), ("A3", "skipped")]
+
+
+def test_a_table_without_coordinate_columns_names_what_it_has(tmp_path, deliver, frame):
+    (tmp_path / "a.csv").write_text("地址,X坐标\na,1\n")
+    with pytest.raises(SourceError, match=r'a.csv: no coordinates; map them in columns .* the file has 地址, X坐标'):
+        READER.read(deliver("a.csv"), frame)
+
+
+@pytest.mark.parametrize(("text", "words"), [("", "is empty"), ("a,b\n1,2\n1,2,3\n", "Expected 2 fields")])
+def test_a_table_that_is_none_is_one_line(text, words, tmp_path, deliver, frame):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(SourceError, match=f"^a.csv: .*{words}"):
+        READER.read(deliver("a.csv"), frame)
+
+
+def test_facilities_keep_kind_and_capacity(tmp_path, deliver, frame):
+    (tmp_path / "f.csv").write_text("类别,name,lon,lat,床位\n医院,三医院,113.3,40.1,1200张\n", encoding="utf-8")
+    declared = dict(columns={"kind": "类别", "capacity": "床位"}, values={"kind": {"医院": "hospital"}})
+    reading = FeatureReader("facilities", "facility").read(deliver("f.csv", crs="EPSG:4326", **declared), frame)
+    assert reading.noun.column("kind").tolist() == ["hospital"]
+    assert np.isnan(reading.noun.column("capacity")[0])
+    assert "1200张" in reading.warnings[0]
