@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import multiprocessing
-import signal
-import sys
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-_PR_SET_PDEATHSIG = 1
 
 Tell = Callable[[str, int, int], None]
 
@@ -31,6 +30,7 @@ class Workers:
         self.dask = dask
         self._tell = tell
         self._pool: ProcessPoolExecutor | None = None
+        self._alive: Connection | None = None
         self._client: Any = None
 
     def tell(self, label: str, done: int, total: int) -> None:
@@ -73,14 +73,17 @@ class Workers:
             return self._client
         if self._pool is None:
             context = multiprocessing.get_context("forkserver")
-            self._pool = ProcessPoolExecutor(self.n, mp_context=context, initializer=_end_with_parent)
+            reader, self._alive = context.Pipe(duplex=False)
+            self._pool = ProcessPoolExecutor(
+                self.n, mp_context=context, initializer=_end_with_parent, initargs=(reader,)
+            )
         return self._pool
 
     def close(self) -> None:
         """Let the processes go."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+            self._pool, self._alive = None, None
         if self._client is not None:
             self._client.close()
             self._client = None
@@ -92,7 +95,12 @@ class Workers:
         self.close()
 
 
-def _end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent is killed; without it a killed run leaves workers waiting."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _end_with_parent(alive: Connection) -> None:
+    """End this process when the run that started it is gone; else a killed run leaves its workers waiting for ever."""
+
+    def watch() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            alive.recv()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
