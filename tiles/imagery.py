@@ -202,7 +202,7 @@ def encode(pixels: NDArray[np.uint8], options: ImageTiles) -> bytes:
 
 
 def render(job: Job) -> NDArray[np.uint8]:
-    """Pixels (h, w, 3) of a block: pictures over one another, the finest on top, the mean colour where there is none."""
+    """Pixels (h, w, 3) of a block: the finest picture on top, the mean colour where there is none."""
     height, width = ((end - start) * TILE for start, end in (job.rows, job.columns))
     pixel = 2.0 * _HALF_WORLD / TILE / 2.0**job.zoom
     west, north = job.columns[0] * TILE * pixel - _HALF_WORLD, _HALF_WORLD - job.rows[0] * TILE * pixel

@@ -1,8 +1,8 @@
 """The relief as a pyramid of terrain tiles without cracks, gaps or cliffs.
 
-One lattice of posts on the geographic grid carries the whole pyramid: the posts of a level are every second post of the
-next, heights lie on one global step, and triangles are chosen on the lattice of a whole level. So the common edge of two
-tiles is the same to the last bit.
+One lattice of posts on the geographic grid carries the whole pyramid: the posts of a level are every second post of
+the next, heights lie on one global step, and triangles are chosen on the lattice of a whole level. So the common edge
+of two tiles is the same to the last bit.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def lattice_of(relief: Raster, options: TerrainTiles) -> tuple[Lattice, NDArray[
 
 
 def geographic_bounds(box: GeoBox, apron: float = 0.0) -> tuple[float, float, float, float]:
-    """(west, south, east, north) in degrees around a raster and `apron` m beyond; its edges are bent, so they are walked."""
+    """(west, south, east, north) in degrees around a raster and `apron` m beyond, its bent edges walked."""
     xmin, ymin, xmax, ymax = box.bounds
     x, y = np.linspace(xmin - apron, xmax + apron, 33), np.linspace(ymin - apron, ymax + apron, 33)
     ends = [(x, np.full(33, y[0])), (x, np.full(33, y[-1])), (np.full(33, x[0]), y), (np.full(33, x[-1]), y)]
@@ -145,7 +145,7 @@ def _sample(relief: Raster, lon: Floats, lat: Floats) -> Floats:
 
 
 def _fill(heights: Floats, known: NDArray[np.bool_], metres: tuple[float, float], apron: float) -> Floats:
-    """Unknown heights: the nearest known one, softened and faded over `apron` m to the mean height of the data's edge."""
+    """Unknown heights: the nearest known one, softened, then faded over `apron` m to the mean height of the edge."""
     if known.all():
         return heights
     edge = known & ~ndimage.binary_erosion(known)
