@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -33,6 +33,14 @@ class ParameterError(TwinError):
     def __init__(self, parameter: str, detail: str) -> None:
         super().__init__(detail)
         self.parameter = parameter
+
+
+class BodyError(TwinError):
+    """The body reads well but says what cannot be; `faults` are (JSON pointer, detail)."""
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{pointer}: {detail}" for pointer, detail in faults[:10]))
+        self.faults = tuple(faults)
 
 
 class BusyError(TwinError):
@@ -68,6 +76,7 @@ STATUS: Mapping[type[TwinError], int] = {
     MissingInputError: 409,
     StoreError: 503,
     ParameterError: 400,
+    BodyError: 422,
     BusyError: 503,
     ForbiddenError: 403,
 }
@@ -119,9 +128,18 @@ async def _twin_error(request: Request, error: Exception) -> Response:
     status = status_of(error)
     if status >= 500 and not isinstance(error, BusyError):
         logger.error("%s %s: %s", request.method, request.url.path, error)
-    faults = [{"parameter": error.parameter, "detail": str(error)}] if isinstance(error, ParameterError) else []
-    body = problem(status, str(error), request.url.path, kind=TYPES.get(type(error), "about:blank"), errors=faults)
+    body = problem(
+        status, str(error), request.url.path, kind=TYPES.get(type(error), "about:blank"), errors=_faults(error)
+    )
     return _answer(status, body, {"Retry-After": str(error.retry_after)} if isinstance(error, BusyError) else None)
+
+
+def _faults(error: TwinError) -> list[dict[str, str]]:
+    if isinstance(error, ParameterError):
+        return [{"parameter": error.parameter, "detail": str(error)}]
+    if isinstance(error, BodyError):
+        return [{"pointer": pointer, "detail": detail} for pointer, detail in error.faults]
+    return []
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

@@ -14,8 +14,12 @@ class ServerSettings:
     replay: bool = option(True, doc="Replay the stored day of observations and incidents as live events.")
     replay_speed: float = option(60.0, unit="s/s", min=0.01, max=100_000.0, doc="Seconds of the stored day per second.")
     replay_from: str = option("", doc="Local time HH:MM where the replay starts; empty is the scene's default time.")
-    utc_offset: float = option(8.0, unit="h", min=-12.0, max=14.0, doc="Offset of the city's local time from UTC.")
-    scene_time: str = option("18:30", doc="Local time HH:MM of the scene's default light: late afternoon, low sun.")
+    utc_offset: float = option(
+        8.0, unit="h", min=-12.0, max=14.0, doc="Offset of local time from UTC where the view's time does not tell it."
+    )
+    scene_time: str = option(
+        "2026-06-21T18:30:00+08:00", doc="Moment of the scene's light where the view's time does not tell it."
+    )
     heartbeat: float = option(12.0, unit="s", min=0.01, max=15.0, doc="Longest silence on an event stream.")
     client_queue: int = option(512, min=2, max=100_000, doc="Events waiting per client before they are coalesced.")
     replay_window: int = option(20_000, min=1, max=1_000_000, doc="Events kept for clients that reconnect.")

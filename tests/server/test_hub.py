@@ -4,7 +4,7 @@ import json
 import pytest
 
 from server.errors import BusyError
-from server.hub import HEARTBEAT, TOPICS, Hub
+from server.live.hub import HEARTBEAT, TOPICS, Hub
 
 
 def make(window=100, queue=8, max_clients=300, first_seq=0) -> Hub:

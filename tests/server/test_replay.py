@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from server.replay import DAY, Replay, first_day, make_day
+from server.live.replay import DAY, Replay, first_day, make_day
 from twin.live import Incident, Observation
 
 MIDNIGHT = 1_782_000_000.0 - 8 * 3600.0  # 2026-06-21 00:00 at UTC+8

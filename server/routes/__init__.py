@@ -1,0 +1,1 @@
+"""One router per question that a browser or a program may ask."""

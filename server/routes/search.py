@@ -1,0 +1,35 @@
+"""Where is it? Names and addresses, as a person types them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from server import schemas
+from server.answers import answer
+from server.deps import Context, Here, known_parameters, only_json
+from server.search_index import SearchIndex, build_index, layers_searched
+
+router = APIRouter(tags=["search"])
+
+
+@router.get(
+    "/search", response_model=schemas.SearchResults, dependencies=[Depends(known_parameters), Depends(only_json)]
+)
+def search(
+    request: Request,
+    here: Here,
+    q: Annotated[str, Query(min_length=1, max_length=100, description="A name or address, or a part of one.")],
+    limit: Annotated[int, Query(ge=1, le=100, description="How many results at most.")] = 10,
+) -> Response:
+    """What is called so, best first."""
+    found = index_of(here).find(q, limit)
+    return answer(request, {"results": [entry.as_dict() for entry in found]})
+
+
+def index_of(here: Context) -> SearchIndex:
+    """The search index of what the store holds now."""
+    store = here.city.store
+    digest = " ".join(store.item("layer", name).digest for _, name in layers_searched(store))
+    return here.memo.get("search", digest, lambda: build_index(store))

@@ -1,0 +1,82 @@
+"""Serving for real: uvicorn on its fast loop, streams ended when the server goes down."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from server.app import context_of, create_app
+from server.live.hub import Hub
+from server.settings import ServerSettings
+from twin.city import City, open_city
+
+logger = logging.getLogger(__name__)
+
+
+def serve(
+    city: City | str | Path,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    settings: ServerSettings | None = None,
+    log_level: str = "warning",
+    **overrides: Any,
+) -> None:
+    """Serve a city until the process is told to stop.
+
+    settings    None takes `[server]` of city.toml
+    overrides   single settings by name, over what `settings` says
+    raises      MissingInputError where there is no city; OptionsError where its settings are wrong
+    """
+    make_server(city, host, port, settings=settings, log_level=log_level, **overrides).run()
+
+
+def make_server(
+    city: City | str | Path,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    settings: ServerSettings | None = None,
+    log_level: str = "warning",
+    **overrides: Any,
+) -> uvicorn.Server:
+    """The server that `serve` runs, for callers who run it themselves."""
+    opened = city if isinstance(city, City) else open_city(city)
+    chosen = settings if settings is not None else opened.options(ServerSettings, "server")
+    # Milliseconds since 1970: numbers of a later run are larger, so a client that reconnects is told of the gap.
+    app = create_app(opened, replace(chosen, **overrides), first_seq=time.time_ns() // 1_000_000)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_level=log_level,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=3,
+        backlog=2048,
+    )
+    return _Server(config, context_of(app).hub)
+
+
+class _Server(uvicorn.Server):
+    """A server that ends event streams as soon as it is told to stop, instead of waiting for clients to go."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop, and let every listener go."""
+        self._hub.close()
+        super().handle_exit(sig, frame)

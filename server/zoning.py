@@ -1,0 +1,86 @@
+"""The one process so far: flood zoning for a storm the caller names, on a scene made ready once."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from server.deps import Context
+from twin.hazards.storm import StormInputs
+
+PROCESS = "flood-zoning"
+_MADE_FROM = ("layer", "raster")
+
+
+def inputs_schema() -> dict[str, Any]:
+    """Inputs of the process as OGC API Processes describes them, from the declaration beside the hazard."""
+    described: dict[str, Any] = {}
+    for field in dataclasses.fields(StormInputs):
+        meta = field.metadata
+        schema = {"type": "number", "minimum": meta["min"], "maximum": meta["max"], "x-ogc-uom": meta["unit"]}
+        described[field.name] = {
+            "title": field.name,
+            "description": f"{meta['doc']} ({meta['unit']})",
+            "minOccurs": 0,
+            "schema": {key: value for key, value in schema.items() if value not in (None, "")},
+        }
+    return described
+
+
+OUTPUTS: Mapping[str, Any] = {
+    "levels": {
+        "title": "Levels of buildings",
+        "description": "oid -> 1 (low) .. 5 (high), 0 where the data does not suffice",
+        "schema": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 5}},
+    },
+    "streets": {
+        "title": "Levels of street pieces",
+        "description": "oid of the piece -> level, as for buildings",
+        "schema": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0, "maximum": 5}},
+    },
+    "summary": {"title": "Summary", "description": "In words, zh and en", "schema": {"type": "object"}},
+    "figures": {"title": "Figures", "description": "Counts and sums with units", "schema": {"type": "object"}},
+}
+
+
+def zoning(here: Context, inputs: Mapping[str, Any]) -> Callable[[], Mapping[str, Any]]:
+    """A run of the process for `inputs`, to be called in a thread; the first call makes the scene ready."""
+
+    def run() -> Mapping[str, Any]:
+        # Numerical kernels load with the first run, not with the server.
+        from twin.risk import build
+
+        scene = here.memo.get("zone scene", _content(here), lambda: build.zone_scene(here.city))
+        return as_json(build.run_flood(scene, dict(inputs)))
+
+    return run
+
+
+def as_json(result: Any) -> dict[str, Any]:
+    """A ZoneResult as plain JSON values: levels by oid, 0 where there is none."""
+    return {
+        "levels": _levels(result.buildings),
+        "streets": _levels(result.streets),
+        "summary": result.summary,
+        "figures": {key: _plain(value) for key, value in result.figures.items()},
+    }
+
+
+def _levels(zones: Any) -> dict[str, int]:
+    level = np.nan_to_num(np.asarray(zones.levels, dtype=np.float64), nan=0.0).astype(int)
+    return dict(zip(np.asarray(zones.oids, dtype=object).tolist(), level.tolist(), strict=True))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _content(here: Context) -> str:
+    items = [item for kind in _MADE_FROM for item in here.city.store.items(kind)]
+    return " ".join(item.digest for item in items if not item.name.startswith("zone_"))
