@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,18 +101,17 @@ def check_mesh(mesh: quantized_mesh.Mesh, header: quantized_mesh.Header, where: 
     found.require(np.isfinite(header.occlusion).all(), where, "the occlusion point is not finite")
 
 
-def check_imagery(folder: Path, told: Mapping[str, Any], found: Findings) -> None:
-    """Every tile inside the bounds of each picture, at each of its zooms, opens and is 256 x 256."""
-    wanted: set[tuple[int, int, int]] = set()
-    for layer in told["layers"]:
+def check_imagery(folder: Path, layers: Sequence[Mapping[str, Any]], found: Findings) -> None:
+    """Every tile inside the bounds of each layer, at each of its zooms, opens and is 256 x 256."""
+    wanted: set[str] = set()
+    for layer in layers:
         for zoom in range(layer["minzoom"], layer["maxzoom"] + 1):
             x0, y0, x1, y1 = imagery.tile_range(tuple(layer["bounds"]), zoom)
-            wanted |= {(zoom, x, y) for x in range(x0, x1) for y in range(y0, y1)}
-    for zoom, x, y in sorted(wanted):
-        where = f"imagery/{zoom}/{x}/{y}.{told['format']}"
+            wanted |= {layer["url"].format(z=zoom, x=x, y=y) for x in range(x0, x1) for y in range(y0, y1)}
+    for where in sorted(wanted):
         found.checked += 1
         try:
-            size = imagery.readable(folder / str(zoom) / str(x) / f"{y}.{told['format']}")
+            size = imagery.readable(folder / where)
             found.require(size == (imagery.TILE, imagery.TILE), where, f"is {size[0]} x {size[1]} pixels")
             found.count("imagery_tiles")
         except (OSError, UnidentifiedImageError) as error:

@@ -100,7 +100,11 @@ def tile_range(bounds: tuple[float, float, float, float], zoom: int) -> tuple[in
 def build_imagery(
     store: Store, folder: Path, options: ImageTiles, workers: Workers, attribution: str = ""
 ) -> dict[str, Any] | None:
-    """Write `<folder>/imagery`; what build.json tells about it, None where the store has no orthophoto."""
+    """Write `<folder>/imagery`; what imagery.json tells about it, None where the store has no orthophoto.
+
+    All pictures share one pyramid. Its `layers` say where it may be asked: inside a layer's bounds every tile of its
+    zooms exists, so a client that keeps to them meets no missing tile. `fill` is the mean colour around the data.
+    """
     found = pictures(store, options)
     if not found:
         return None
@@ -109,18 +113,10 @@ def build_imagery(
     jobs = list(_jobs(store, home, found, options, fill))
     totals = np.sum(list(workers.map(write_block, jobs, "imagery")), axis=0)
     told = {
-        "url": f"imagery/{{z}}/{{x}}/{{y}}.{options.format}",
-        "scheme": "xyz WebMercatorQuad",
-        "tile_size": TILE,
-        "format": options.format,
         "fill": "#{:02x}{:02x}{:02x}".format(*fill),
         "tiles": int(totals[0]),
         "wire_bytes": int(totals[1]),
-        "minzoom": options.min_zoom,
-        "maxzoom": max(p.max_zoom for p in found),
-        "bounds": [round(v, 7) for v in found[0].bounds],
-        "layers": [_layer(p, options) for p in found],
-        "attribution": attribution,
+        "layers": [_layer(p, options) | {"attribution": attribution} for p in found],
     }
     write_all(home / "imagery.json", orjson.dumps(told))
     return told
@@ -136,6 +132,10 @@ def _layer(picture: Picture, options: ImageTiles) -> dict[str, Any]:
             break
     return {
         "source": picture.name,
+        "url": f"imagery/{{z}}/{{x}}/{{y}}.{options.format}",
+        "scheme": "xyz WebMercatorQuad",
+        "format": options.format,
+        "tile_size": TILE,
         "minzoom": first,
         "maxzoom": picture.max_zoom,
         "bounds": [round(v, 7) for v in picture.bounds],

@@ -34,7 +34,9 @@ _CLASS_LAYERS = ("building_l2", "building")
 def build(city: City, options: TileOptions, workers: Workers) -> Report:
     """Publish whatever the store has: tilesets of models l2 and l3, terrain of the relief, orthophoto tiles.
 
-    Nothing is published unless all of it was written.
+    Nothing is published unless all of it was written. `build.json` tells what is there: version, tilesets (id, url,
+    counts, bounds), terrain (url, levels, bounds, gap to the relief), imagery (one entry per picture: url, zooms,
+    bounds), fill (colour of the land around), attributions. Its urls are relative to the published folder.
     raises  MissingInputError where the store has neither model, relief nor orthophoto
     """
     store = city.store
@@ -57,11 +59,13 @@ def build(city: City, options: TileOptions, workers: Workers) -> Report:
         if relief is not None
         else None
     )
-    told["imagery"] = imagery.build_imagery(store, staging, options.imagery, workers, _credit(inputs, "ortho_"))
+    pictures = imagery.build_imagery(store, staging, options.imagery, workers, _credit(inputs, "ortho_"))
+    told["imagery"] = pictures["layers"] if pictures else []
+    told["fill"] = pictures["fill"] if pictures else None
     told["attributions"] = sorted({item.lineage.attribution for item in inputs if item.lineage.attribution})
     write_all(staging / "build.json", orjson.dumps(told, option=orjson.OPT_INDENT_2))
     store.publish_tiles(staging, version)
-    report = Report("tiles", sum(t["objects"] for t in tilesets), tuple(outcomes), _figures(told))
+    report = Report("tiles", sum(t["objects"] for t in tilesets), tuple(outcomes), _figures(told, pictures or {}))
     store.write_document("tiles_report", report.as_dict())
     return report
 
@@ -130,14 +134,14 @@ def _credit(inputs: list[Item], prefix: str) -> str:
     return "; ".join(sorted(word for word in words if word))
 
 
-def _figures(told: dict[str, Any]) -> dict[str, Any]:
+def _figures(told: dict[str, Any], pictures: dict[str, Any]) -> dict[str, Any]:
     figures: dict[str, Any] = {"version": told["version"]}
     for entry in told["tilesets"]:
         figures |= {f"{entry['id']}.{key}": entry[key] for key in ("tiles", "objects", "triangles", "wire_bytes")}
         figures[f"{entry['id']}.wire_bytes_per_object"] = round(entry["wire_bytes"] / max(entry["objects"], 1), 1)
-    for part in ("terrain", "imagery"):
-        if told[part]:
-            figures |= {f"{part}.{key}": told[part][key] for key in ("tiles", "wire_bytes")}
+    for part, entry in (("terrain", told["terrain"]), ("imagery", pictures)):
+        if entry:
+            figures |= {f"{part}.{key}": entry[key] for key in ("tiles", "wire_bytes")}
     if told["terrain"]:
         figures |= {f"terrain.{key}": told["terrain"][key] for key in ("max_level", "gap_max", "gap_p95")}
     return figures

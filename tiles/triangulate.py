@@ -20,12 +20,12 @@ def errors(heights: Floats, cells: int, spacing: float) -> Floats:
     """Height error (ny, nx) m of leaving out each midpoint and all that hang on it.
 
     heights     (k * cells + 1, l * cells + 1) f8, m; rows and columns of tiles of `cells` cells
-    spacing     metres between posts; a chord over the round Earth adds its sagitta to the error
+    spacing     metres between posts; a chord over the round Earth adds half its sagitta to the error
     """
     found = np.zeros_like(heights)
     size = 2
     while size <= cells:
-        straight = (size * spacing) ** 2 / (8.0 * _EARTH)
+        straight = (size * spacing) ** 2 / (16.0 * _EARTH)
         _edge_errors(heights, found, size, straight)
         _centre_errors(heights, found, size, 2.0 * straight, size == cells)
         size *= 2

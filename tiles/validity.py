@@ -38,7 +38,7 @@ def check_tiles(place: City | Path | str) -> Report:
     if told.get("terrain"):
         check_terrain(folder / told["terrain"]["url"], found)
     if told.get("imagery"):
-        check_imagery(folder / "imagery", told["imagery"], found)
+        check_imagery(folder, told["imagery"], found)
     check_copies(folder, found)
     return found.report()
 
