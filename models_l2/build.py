@@ -89,7 +89,7 @@ def _measure(
     city: City, polygons: Objects, cells: Plan, options: L2Options, workers: Workers
 ) -> tuple[Stand, dict[str, Evidence]]:
     n = len(polygons)
-    whole = Stand(*(np.full(n, np.nan) for _ in range(3)), np.zeros(n, bool))
+    whole = Stand.unknown(n)
     evidence: dict[str, Evidence] = {}
     jobs = [MeasureJob(city.store, polygons[rows], options) for rows in cells.blocks]
     found = workers.map(measure, jobs, label="地面与高度 / ground and heights")
@@ -140,14 +140,13 @@ class _Model:
         attributes = attributes_of(
             built.layer, rows, height_m=heights.height, height_evidence=heights.evidence, height_sigma=heights.sigma
         )
-        standing = Stand(*(getattr(built.stand, field.name)[rows] for field in fields(Stand)))
         return RaiseJob(
             store=self._city.store,
             frame=self._city.frame,
             polygons=built.polygons[rows],
             oid=built.layer.oid[rows],
             cell=self._cells.cell[rows],
-            stand=standing,
+            stand=built.stand.take(rows),
             height=heights.height[rows],
             options=self._options,
             attributes=attributes,

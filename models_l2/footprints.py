@@ -195,7 +195,7 @@ def _needless(xy: Floats, ring: Integers, snap: float) -> NDArray[np.bool_]:
     place = np.arange(len(ring))
     broken = np.where(flat, 0, place + 1)
     broken[starts] = np.maximum(broken[starts], starts)
-    named = flat & ((place - np.maximum.accumulate(broken)) % 2 == 0)
+    named: NDArray[np.bool_] = flat & ((place - np.maximum.accumulate(broken)) % 2 == 0)
     named[ends - 1] &= ~named[starts]
     return named
 

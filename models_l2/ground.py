@@ -38,6 +38,15 @@ class Stand:
     highest_z: Floats
     extrapolated: NDArray[np.bool_]
 
+    @staticmethod
+    def unknown(n: int) -> Stand:
+        """n buildings of which nothing is known yet."""
+        return Stand(np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool))
+
+    def take(self, rows: NDArray[np.int64]) -> Stand:
+        """The buildings at `rows` (k,), in that order."""
+        return Stand(self.base_z[rows], self.ground_z[rows], self.highest_z[rows], self.extrapolated[rows])
+
 
 def stand(rings: Rings, polygons: Objects, relief: Raster) -> Stand:
     """Base and ground of every building (n,) against the relief; NaN for buildings without rings.
