@@ -1,0 +1,201 @@
+"""Make the Datong sample: source files as a city's bureaus would deliver them, from tables of published facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ingest.sample import blocks, cover, delivery, facts, live, network, ortho, people, write
+from ingest.sample.delivery import Footprints
+from ingest.sample.modern import Modern, modern_city
+from ingest.sample.network import Table
+from ingest.sample.oldtown import OldTown, old_town
+from ingest.sample.ortho import Layers
+from ingest.sample.people import Addresses
+from ingest.sample.plan import FRAME, ORIGIN, Buildings, Extent, Floats
+from ingest.sample.terrain import Terrain
+from twin.errors import OptionsError
+
+Tell = Callable[[str, int, int], None]
+OLD_SHARE, OLD_MOST = 0.44, 10_300
+_ORIGIN = """licence = "CC0-1.0"
+date = "2026-06-01"
+attribution = "Pingcheng sample (synthetic)"
+lineage = "合成示例：据公开资料生成，非测绘成果 / synthetic stand-in from published facts, not a survey\""""
+# Stage above the bed of the Yu River per return period, m: made up for the sample, to be replaced by the river bureau's.
+_ZONES = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole city before it is written: buildings and everything they stand on, in town coordinates."""
+
+    terrain: Terrain
+    extent: Extent
+    town: OldTown
+    city: Modern
+    batch: Buildings
+    unit: NDArray[np.object_]
+
+
+def plan(scale: int, seed: int) -> Plan:
+    """Lay the city out: monuments first, then the old town, then the city outside; exactly `scale` buildings."""
+    extent, terrain = Extent.of(scale), Terrain.of(seed)
+    great, _ = facts.monuments()
+    free = scale - len(great)
+    town = old_town(np.random.default_rng([seed, 1]), min(round(OLD_SHARE * free), OLD_MOST))
+    city = modern_city(np.random.default_rng([seed, 2]), terrain, extent, free - len(town.houses))
+    first = len(great)
+    outside = city.houses.with_lots(first + len(town.lots))
+    batch = Buildings.join([great, town.houses.with_lots(first), outside])
+    unit = np.full(len(batch), "", dtype=object)
+    new = np.arange(len(batch) - len(outside), len(batch))
+    lot = city.houses.lot
+    home = (lot >= 0) & ~np.isin(city.used.kind[lot], (blocks.YARDS, blocks.PARK))
+    rank = _rank_in_lot(lot)
+    unit[new[home]] = [f"{k}号楼" for k in rank[home]]
+    return Plan(terrain, extent, town, city, batch, unit)
+
+
+def _rank_in_lot(lot: NDArray[np.int64]) -> NDArray[np.int64]:
+    """1, 2, 3 ... within every lot, in order of rows."""
+    order = np.argsort(lot, kind="stable")
+    start = np.flatnonzero(np.r_[True, lot[order][1:] != lot[order][:-1]])
+    rank = np.empty(len(lot), dtype=np.int64)
+    rank[order] = np.arange(len(lot)) - np.repeat(start, np.diff(np.r_[start, len(lot)])) + 1
+    return rank
+
+
+def make_sample(directory: Path, scale: int = 25000, seed: int = 1372, tell: Tell | None = None) -> Path:
+    """Write the Datong sample into `directory` and return the path of its city.toml.
+
+    scale   number of buildings, 100 .. 1,000,000; below 2,000 the extent shrinks to 4.4 x 4 km and pictures get coarser
+    seed    same scale and seed give the same bytes
+    tell    called with (what, done, total) while it works
+    raises  OptionsError where `scale` is out of range
+    """
+    if not 100 <= scale <= 1_000_000:
+        raise OptionsError(f"scale {scale}: the sample has 100 to 1,000,000 buildings")
+    say = tell or (lambda what, done, total: None)
+    root = Path(directory)
+    folder = root / "sources"
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = 6
+    say("plan", 0, steps)
+    made = plan(scale, seed)
+    layers = _layers(made)
+    day, night = _people(made)
+    prints = delivery.delivered(np.random.default_rng([seed, 3]), made.batch, day, night)
+    say("vectors", 1, steps)
+    division = people.divisions(made.extent)
+    _write_vectors(folder, layers, division.table, prints, made.extent)
+    say("tables", 2, steps)
+    found = people.addresses(np.random.default_rng([seed, 4]), made.batch, made.unit, layers.roads, division)
+    write.table(folder / "addresses.csv", found.table)
+    write.table(folder / "population.csv", people.population(division, made.batch, day, night))
+    write.table(folder / "facilities.csv", delivery.facilities(made.city, made.extent), mark=True)
+    _write_truth(folder / "truth.csv", made.batch, prints, found)
+    _write_live(folder, made, prints.ids, seed)
+    say("terrain", 3, steps)
+    _write_ground(folder, made)
+    say("orthophoto", 4, steps)
+    _write_pictures(folder, made, layers, seed, tell)
+    path = root / "city.toml"
+    path.write_text(_declaration(len(made.batch), seed), encoding="utf-8", newline="\n")
+    say("done", steps, steps)
+    return path
+
+
+def _people(made: Plan) -> tuple[Floats, Floats]:
+    return people.people(made.batch, made.batch.w * made.batch.d * np.array([1.0, 0.616, 0.71, 0.83])[made.batch.shape])
+
+
+def _layers(made: Plan) -> Layers:
+    return Layers(
+        network.roads(made.town, made.city.used, made.terrain, made.extent), cover.water(made.city, made.extent),
+        cover.green(made.city, made.extent), cover.land_use(made.city, made.terrain, made.extent),
+    )  # fmt: skip
+
+
+def _numbered(table: Table, letter: str, column: str = "source_id") -> Table:
+    """The same features in the frame with identifiers of their own."""
+    ids = np.array([f"{letter}{k + 1:06d}" for k in range(len(table))], dtype=object)
+    moved = write.in_frame(table)
+    return Table(moved.geometry, {column: ids} | moved.columns)
+
+
+def _renamed(table: Table, names: dict[str, str]) -> Table:
+    return Table(table.geometry, {names.get(k, k): v for k, v in table.columns.items()})
+
+
+def _write_vectors(folder: Path, layers: Layers, division: Table, prints: Footprints, extent: Extent) -> None:
+    write.vector(folder / "buildings.gpkg", prints.table)
+    write.vector(folder / "roads.gpkg", _numbered(layers.roads, "L"))
+    write.vector(folder / "rivers.gpkg", _numbered(network.rivers(extent), "H"))
+    write.vector(folder / "water.geojson", _numbered(layers.water, "S"), crs="OGC:CRS84")
+    write.vector(folder / "green.gpkg", _numbered(layers.green, "G"))
+    land = _renamed(_numbered(layers.land, "D", "编号"), {"name": "地块名称", "name_en": "英文名", "code": "用地代码"})
+    write.vector(folder / "landuse.shp", land, encoding="gbk")
+    named = {"level": "级别", "code": "区划代码", "name": "区划名称", "name_en": "英文名", "parent": "上级代码"}
+    write.vector(folder / "divisions.gpkg", _renamed(write.in_frame(division), named))
+    write.vector(folder / "hazards.gpkg", delivery.hazard_sites(extent))
+
+
+def _write_truth(path: Path, batch: Buildings, prints: Footprints, found: Addresses) -> None:
+    """What the generator knows and no bureau would: true heights, the address of every building, what was broken."""
+    rows = pd.DataFrame(
+        {"source_id": prints.ids, "true_height": batch.height.round(2), "true_eave": batch.eave.round(2),
+         "address_id": found.of_building, "defect": prints.defect}
+    )  # fmt: skip
+    write.table(path, rows)
+
+
+def _write_live(folder: Path, made: Plan, ids: NDArray[np.object_], seed: int) -> None:
+    things = live.sensors(made.batch, ids, made.terrain, made.extent)
+    write.table(folder / "sensors.csv", things)
+    write.table(folder / "observations.csv", live.observations(np.random.default_rng([seed, 5]), things))
+    write.table(folder / "incidents.csv", live.incidents(made.batch, ids, made.extent))
+
+
+def _write_ground(folder: Path, made: Plan) -> None:
+    bounds = write.bounds_of(made.extent)
+    with write.raster(folder / "dem.tif", bounds, made.extent.dem_step, 1) as file:
+        for row in range(0, file.height, 512):
+            rows = slice(row, min(row + 512, file.height))
+            z = made.terrain.height(*np.meshgrid(*write.cells(bounds, made.extent.dem_step, rows)))
+            file.write(np.round(z, 2).astype(np.float32), 1, window=((rows.start, rows.stop), (0, file.width)))
+    ortho.surface(folder / "dsm_oldtown.tif", made.batch, made.terrain, _town_bounds(1100.0), made.extent.dsm_step)
+
+
+def _town_bounds(half: float) -> tuple[float, float, float, float]:
+    return -half, -half, half, half
+
+
+def _write_pictures(folder: Path, made: Plan, layers: Layers, seed: int, tell: Tell | None) -> None:
+    rng = np.random.default_rng([seed, 6])
+    stage = ortho.scene(rng, made.batch, made.town, made.city, layers, made.terrain, made.extent)
+    ortho.render(folder / "ortho_city.tif", stage, write.bounds_of(made.extent), made.extent.ortho_step, tell)
+    half = round(1150.0 / made.extent.fine_step) * made.extent.fine_step
+    ortho.render(folder / "ortho_oldtown.tif", stage, _town_bounds(half), made.extent.fine_step, tell)
+
+
+def _declaration(count: int, seed: int) -> str:
+    lon, lat = FRAME.to_lonlat([ORIGIN + np.array([-1480.0, -1640.0])])[0]
+    text = resources.files(__package__).joinpath("city.toml.in").read_text(encoding="utf-8")
+    words = {
+        "SEED": str(seed),
+        "SCALE": f"{count:,}",
+        "LON": f"{lon:.6f}",
+        "LAT": f"{lat:.6f}",
+        "ORIGIN": _ORIGIN,
+        "ZONES": _ZONES,
+    }
+    for key, value in words.items():
+        text = text.replace(f"@{key}@", value)
+    return text

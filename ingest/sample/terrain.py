@@ -1,0 +1,165 @@
+"""The ground of the sample: a basin with two rivers, hills in the west and Mount Baideng in the north-east.
+
+Everything is a function of place over one fixed domain, so a cut-out for tests has the same ground as the whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import map_coordinates
+
+Floats = NDArray[np.float64]
+
+DOMAIN = (-13200.0, -10800.0, 12400.0, 10800.0)
+STEP = 20.0
+YU_KNOTS = np.array(
+    [(-11000, 3150), (-9200, 3000), (-8000, 2700), (-6200, 2880), (-4500, 2440), (-3000, 2270), (-1500, 2300),
+     (0, 2330), (1500, 2270), (3000, 2300), (4500, 2340), (6000, 2680), (8000, 2500), (11000, 2950)], dtype=np.float64
+)  # fmt: skip
+SHILI_KNOTS = np.array(
+    [(-13500, 900), (-12000, 250), (-10500, -300), (-8500, -1750), (-6500, -2700), (-4800, -4150), (-2800, -5350),
+     (-800, -6450), (1200, -7750), (2780, -8700)], dtype=np.float64
+)  # fmt: skip
+LAKE = (6350.0, -420.0, 620.0, 430.0)
+BAIDENG = (6900.0, 5900.0)
+
+
+def smoothstep(low: float, high: float, x: Floats) -> Floats:
+    """0 below `low`, 1 above `high`, a smooth cubic between."""
+    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+@dataclass(frozen=True, slots=True)
+class Terrain:
+    """Heights anywhere in the domain, m above the 1985 datum, from town coordinates.
+
+    noise       (3, ny, nx) f8 on a 20 m lattice: rolling, ridged and fine relief, each about -1..1
+    """
+
+    noise: Floats
+
+    @staticmethod
+    def of(seed: int) -> Terrain:
+        """The terrain of a seed."""
+        nx, ny = (int((DOMAIN[2] - DOMAIN[0]) / STEP), int((DOMAIN[3] - DOMAIN[1]) / STEP))
+        rng = np.random.default_rng([seed, 11])
+        rolling = _fractal(rng, (ny, nx), power=4.4, longest=7000.0)
+        ridged = 1.0 - 1.5 * np.abs(_fractal(rng, (ny, nx), power=4.3, longest=2600.0))
+        fine = _fractal(rng, (ny, nx), power=2.8, longest=400.0)
+        return Terrain(np.stack([rolling, ridged, fine]))
+
+    def field(self, band: int, u: Floats, v: Floats) -> Floats:
+        """One noise band at any points."""
+        rows, cols = (v - DOMAIN[1]) / STEP, (u - DOMAIN[0]) / STEP
+        return map_coordinates(self.noise[band], [rows, cols], order=1, mode="nearest")
+
+    def hills(self, u: Floats, v: Floats) -> Floats:
+        """Height of the hills above the basin, m; zero where the city stands."""
+        sway = 900.0 * self.field(0, u, v)
+        west = smoothstep(6300.0, 11500.0, -u + 0.35 * np.abs(v + 1500.0) + sway) * smoothstep(
+            250.0, 2600.0, shili_distance(u, v)
+        )
+        south_west = smoothstep(9300.0, 13500.0, -u - 0.9 * v + sway)
+        north_west = smoothstep(7000.0, 12500.0, 0.55 * v - 0.8 * u + sway)
+        mask = np.maximum(np.maximum(west, 0.8 * south_west), 0.55 * north_west)
+        mask = mask * smoothstep(2600.0, 5200.0, -u + 0.6 * np.abs(v))
+        ridge = self.field(1, u, v)
+        relief = 70.0 + 130.0 * np.clip(0.5 + 0.5 * self.field(0, u, v), 0, 1) + 75.0 * ridge
+        away = np.hypot(u - BAIDENG[0], 1.15 * (v - BAIDENG[1]))
+        cone = np.clip(1.0 - (away + 0.45 * sway) / 3300.0, 0.0, 1.0) ** 1.5
+        gullies = cone * (190.0 + 110.0 * (ridge - 0.4))
+        return mask * np.maximum(relief, 0.0) + np.maximum(gullies, 0.0)
+
+    def height(self, u: Floats, v: Floats) -> Floats:
+        """Ground height, m, of points in town coordinates."""
+        d = yu_distance(u, v)
+        z = base_level(u, v) + self.hills(u, v)
+        calm = smoothstep(300.0, 1200.0, d) * smoothstep(200.0, 900.0, shili_distance(u, v))
+        z = z + calm * 0.9 * self.field(0, u, v) + 0.22 * self.field(2, u, v)
+        z = _carve_shili(z, u, v)
+        z = _carve_yu(z, u, v, d)
+        lake = np.hypot((u - LAKE[0]) / LAKE[2], (v - LAKE[1]) / LAKE[3])
+        return np.where(lake < 1.35, np.minimum(z, lake_level() - 2.5 + 9.0 * np.clip(lake - 0.85, 0, 0.6)), z)
+
+
+def _fractal(rng: np.random.Generator, shape: tuple[int, int], power: float, longest: float) -> Floats:
+    """Noise with spectrum k^-power below the longest wave, unit standard deviation times 0.5."""
+    white = np.fft.rfft2(rng.standard_normal(shape))
+    ky = np.fft.fftfreq(shape[0], STEP)[:, None]
+    kx = np.fft.rfftfreq(shape[1], STEP)[None, :]
+    k = np.hypot(kx, ky)
+    amplitude = np.where(k > 0, (k**2 + longest**-2) ** (-power / 4.0), 0.0)
+    field = np.fft.irfft2(white * amplitude, shape)
+    return np.clip(0.5 * field / field.std(), -1.6, 1.6)
+
+
+_YU = CubicSpline(YU_KNOTS[:, 0], YU_KNOTS[:, 1])
+_SHILI = CubicSpline(SHILI_KNOTS[:, 0], SHILI_KNOTS[:, 1])
+
+
+def yu_line(v: Floats) -> Floats:
+    """Easting of the Yu River at a northing, town coordinates."""
+    return _YU(v)
+
+
+def shili_line(u: Floats) -> Floats:
+    """Northing of the Shili River at an easting, town coordinates."""
+    return _SHILI(u)
+
+
+def yu_distance(u: Floats, v: Floats) -> Floats:
+    """Distance to the centre line of the Yu River, m (exact where the river runs straight)."""
+    return np.abs(u - _YU(v)) / np.sqrt(1.0 + _YU(v, 1) ** 2)
+
+
+def shili_distance(u: Floats, v: Floats) -> Floats:
+    """Distance to the centre line of the Shili River, m; beyond its mouth the distance to the mouth."""
+    at = np.clip(u, SHILI_KNOTS[0, 0], SHILI_KNOTS[-1, 0])
+    across = np.abs(v - _SHILI(at)) / np.sqrt(1.0 + _SHILI(at, 1) ** 2)
+    return np.hypot(across, u - at)
+
+
+def yu_width(v: Floats) -> Floats:
+    """Width of the water of the Yu River, m: broad behind the city's weirs, narrow outside."""
+    return 58.0 + 92.0 * smoothstep(-6200.0, -4300.0, v) * (1.0 - smoothstep(4300.0, 6200.0, v))
+
+
+def yu_bed(v: Floats) -> Floats:
+    """Bed of the Yu River, m above the datum."""
+    return 1036.2 + 0.00125 * v
+
+
+def base_level(u: Floats, v: Floats) -> Floats:
+    """The basin without rivers and hills, m: terraces rising slowly away from the Yu River."""
+    d = yu_distance(u, v)
+    return yu_bed(v) + 4.4 + 0.0026 * np.clip(d - 200.0, 0.0, None) + 0.9 * smoothstep(300.0, 700.0, d)
+
+
+def lake_level() -> float:
+    """Water level of the Wenying Lake, m above the datum."""
+    return float(base_level(np.array([LAKE[0]]), np.array([LAKE[1]]))[0] - 1.2)
+
+
+def _carve_yu(z: Floats, u: Floats, v: Floats, d: Floats) -> Floats:
+    half = 0.5 * yu_width(v)
+    bed = yu_bed(v) + 0.8 * np.clip(d / half, 0.0, 1.0) ** 2
+    bank = bed + 2.3 * smoothstep(0.0, 26.0, d - half)
+    plain = bank + 0.35 * smoothstep(20.0, 110.0, d - half)
+    city = smoothstep(-5600.0, -4600.0, v) * (1.0 - smoothstep(4600.0, 5600.0, v))
+    levee = 2.6 * city * np.exp(-(((d - half - 105.0) / 13.0) ** 2))
+    blend = smoothstep(85.0, 190.0, d - half)
+    return (1.0 - blend) * plain + blend * z + levee
+
+
+def _carve_shili(z: Floats, u: Floats, v: Floats) -> Floats:
+    d = shili_distance(u, v)
+    at = np.clip(u, SHILI_KNOTS[0, 0], SHILI_KNOTS[-1, 0])
+    bed = base_level(at, _SHILI(at)) - 4.8
+    floor = bed + 2.2 * smoothstep(10.0, 34.0, d) + 0.6 * smoothstep(40.0, 120.0, d)
+    blend = smoothstep(90.0, 330.0, d)
+    return (1.0 - blend) * np.minimum(floor, z) + blend * z
