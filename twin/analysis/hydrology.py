@@ -120,7 +120,7 @@ def channels_of_lines(lines: NDArray[Any], geobox: GeoBox, longest: float = 2000
     grid = np.full(geobox.shape, -1, dtype=np.int32)
     grid.ravel()[cells] = reach.ravel()
     step = float(np.mean(geobox.resolution))
-    length = np.bincount(reach.ravel(), minlength=len(key)) * step if len(cells) else np.zeros(0)
+    length = np.bincount(reach.ravel(), minlength=len(key)).astype(np.float64) * step
     return Channels(grid >= 0, grid, key[:, 0], length)
 
 
@@ -132,7 +132,7 @@ def channels_by_area(flow: Drainage, least: float, longest: float = 2000.0) -> C
     step = _step_lengths(flow)
     reach = _kernels().links(flow.order, flow.down, mask.ravel(), step, longest)
     count = int(reach.max()) + 1 if reach.size else 0
-    length = np.bincount(reach[reach >= 0], weights=step[reach >= 0], minlength=count)
+    length = np.bincount(reach[reach >= 0], weights=step[reach >= 0], minlength=count).astype(np.float64)
     return Channels(mask, reach.reshape(flow.geobox.shape), np.full(count, -1), length)
 
 
@@ -223,7 +223,7 @@ def pools(terrain: Raster, filled: Raster, flow: Drainage, channel: NDArray[np.b
     floor = z.ravel()[cells]
     sums = np.r_[0.0, np.cumsum(floor)]
     dx, dy = terrain.geobox.resolution
-    capacity = np.bincount(own, weights=depth.ravel()[cells], minlength=total) * dx * dy
+    capacity = np.bincount(own, weights=depth.ravel()[cells], minlength=total).astype(np.float64) * dx * dy
     catchment, next_pool, order = _spill_ways(flow, label, channel, total)
     return Pools(
         label=label,

@@ -67,14 +67,18 @@ class RiverField:
             self, hand=self.hand.ravel()[cells], sill=self.sill.ravel()[cells], reach=self.reach.ravel()[cells]
         )
 
+    def stage(self, event: Storm) -> Floats:
+        """Stage of the reach each cell drains to, m above its channel; NaN without a channel."""
+        stages: Floats = np.append(stages_of(self, event), np.nan)[self.reach]
+        return stages
+
     def intensity(self, event: Storm) -> Floats:
         """Depth of river water, m; below zero the metres by which the water fails to arrive. NaN without a channel.
 
         Only water that is connected to the channel counts: the way down from a cell runs over filled terrain and
         ends in one reach, so the stage of that reach arrives exactly when it is above the sill on the way.
         """
-        stages = np.append(stages_of(self, event), np.nan)
-        stage = stages[self.reach]
+        stage = self.stage(event)
         return np.where(stage > self.sill, stage - self.hand, stage - self.sill).astype(np.float64)
 
 

@@ -62,9 +62,14 @@ def run_flood(scene: ZoneScene, inputs: Mapping[str, Any]) -> ZoneResult:
 
 @dataclass(frozen=True, slots=True)
 class Water:
-    """Water at units: river margin (depth, below zero the metres it fails to arrive) and ponding depth, (n,) f8 m."""
+    """Water at units, (n,) f8 m.
+
+    margin    depth of river water, below zero the metres it fails to arrive
+    stage     stage of the river it would come from      ponding   depth of standing rain
+    """
 
     margin: Floats
+    stage: Floats
     ponding: Floats
 
     @property
@@ -75,9 +80,8 @@ class Water:
 
 def water_at(units: Units, storm: Storm) -> Water:
     """The water of a storm at every unit: the deepest of its cells."""
-    return Water(
-        unit_max(units.river.intensity(storm), units.start), unit_max(units.ponding.intensity(storm), units.start)
-    )
+    found = (units.river.intensity(storm), units.river.stage(storm), units.ponding.intensity(storm))
+    return Water(*(unit_max(values, units.start) for values in found))
 
 
 def grade(units: Units, storm: Storm, clock: str, scene: ZoneScene) -> Zones:
@@ -131,9 +135,14 @@ def _triggers(water: Water, tables: Tables) -> tuple[Floats, Floats]:
     index = [
         normalise(depth, tables.anchor("depth")),
         normalise(water.ponding, tables.anchor("depth")),
-        normalise(freeboard, tables.anchor("freeboard")),
+        normalise(freeboard, tables.anchor("freeboard")) * _in_flood(water),
     ]
     return np.nan_to_num(np.column_stack(index)), np.column_stack([depth, water.ponding, freeboard])
+
+
+def _in_flood(water: Water) -> Floats:
+    """0 where the river is dry, 1 from half a metre of stage: without a flood nobody stands near one."""
+    return np.clip(water.stage / 0.5, 0.0, 1.0)
 
 
 def _trigger_quality(units: Units, water: Water) -> Floats:
@@ -162,7 +171,9 @@ def _probabilities(units: Units, water: Water, profile: Profile, quality: Floats
     tables = scene.tables
     p = np.zeros((len(units), 5))
     p[:, 0] = 1.0
-    rows = np.flatnonzero((np.nan_to_num(water.margin, nan=-np.inf) > -OUT_OF_REACH) | (water.ponding > 0.0))
+    rows = np.flatnonzero(
+        ((np.nan_to_num(water.margin, nan=-np.inf) > -OUT_OF_REACH) & (water.stage > 0.0)) | (water.ponding > 0.0)
+    )
     if not len(rows):
         return p
     margin = np.nan_to_num(water.margin[rows], nan=-OUT_OF_REACH)
@@ -171,7 +182,7 @@ def _probabilities(units: Units, water: Water, profile: Profile, quality: Floats
     curves = [
         Curve(margin, quality[rows, 0], depth, float(weights[0]), 0.5),
         Curve(np.nan_to_num(water.ponding[rows]), quality[rows, 1], depth, float(weights[1])),
-        Curve(-margin, quality[rows, 2], freeboard, float(weights[2]), 0.5),
+        Curve(-margin, quality[rows, 2], freeboard, weights[2] * np.nan_to_num(_in_flood(water)[rows]), 0.5),
     ]
     columns = np.cumsum([len(TRIGGERS), len(units.exposure.keys), len(units.vulnerability.keys)])
     tables_of = (profile.exposure, profile.vulnerability, profile.capacity)

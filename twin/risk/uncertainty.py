@@ -34,7 +34,7 @@ class Uncertain:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A trigger with errors: depth (n,) f8 m, its quality (n,), its anchors and its weight among the triggers.
+    """A trigger with errors: depth (n,) f8 m, its quality (n,), its anchors and its weight (one or (n,)) among the triggers.
 
     play    depth to which the relative error applies at zero, m: ground that is just dry is uncertain too
     """
@@ -42,7 +42,7 @@ class Curve:
     depth: Floats
     quality: Floats
     anchors: tuple[Floats, Floats]
-    weight: float
+    weight: float | Floats
     play: float = 0.0
 
 
