@@ -209,6 +209,8 @@ def texts(values: NDArray[Any]) -> Objects:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, np.ndarray | list):
+        return ", ".join(_text(part) for part in value)
     if value is None or value != value:
         return ""
     text = str(value).strip()

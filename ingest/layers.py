@@ -62,8 +62,9 @@ class FeatureReader:
         oid, keep, repeated = unique_oids(oid, geometry, self.kind)
         mended = mend(name, oid[keep], geometry[keep], self.kind)
         rows = np.flatnonzero(keep)[mended.row]
-        table, ranged = check_ranges(name, mended.oid, {k: v[rows] for k, v in columns.items()}, self.kind)
+        table, ranged, zeros = check_ranges(name, mended.oid, {k: v[rows] for k, v in columns.items()}, self.kind)
         layer = Layer.build(name, frame, mended.oid, mended.geometry, table)
+        lines += [f"{raw.shown}: column {key}: {n} zeros taken as missing" for key, n in zeros.items()]
         outcomes = (*repeated, *mended.outcomes, *ranged)
         if mended.invalid:
             lineage = lineage.step(f"{mended.invalid} invalid geometries repaired (make_valid, structure)")

@@ -206,14 +206,19 @@ def _part_oids(oid: Objects, rows: NDArray[np.intp]) -> tuple[Objects, list[int]
 
 def check_ranges(
     name: str, oid: Objects, columns: dict[str, NDArray[Any]], stage: str
-) -> tuple[dict[str, NDArray[Any]], list[Outcome]]:
-    """Columns with impossible numbers set to missing, and an Outcome for each; zero is a bureau's word for missing."""
-    result, outcomes = dict(columns), []
+) -> tuple[dict[str, NDArray[Any]], list[Outcome], dict[str, int]]:
+    """(columns with impossible numbers set to missing, an Outcome for each, zeros by column).
+
+    Zero is a bureau's word for missing: it is emptied too, but only counted.
+    """
+    result, outcomes, zeros = dict(columns), [], {}
     for column, (low, high) in RANGES.get(name, {}).items():
         values = columns.get(column)
         if values is None:
             continue
         zero = values == 0.0
+        if zero.any():
+            zeros[column] = int(np.count_nonzero(zero))
         out = ~np.isnan(values) & ~zero & ((values < low) | (values > high))
         unit = UNITS.get(column, " m")
         outcomes += [
@@ -226,4 +231,4 @@ def check_ranges(
             for row in np.flatnonzero(out).tolist()
         ]
         result[column] = np.where(out | zero, np.nan, values)
-    return result, outcomes
+    return result, outcomes, zeros

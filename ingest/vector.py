@@ -70,7 +70,9 @@ def _choose_layer(path: Path, wanted: str, shown: str) -> str | None:
     if wanted:
         if wanted not in layers:
             near = difflib.get_close_matches(wanted, layers, n=1, cutoff=0.0)
-            raise SourceError(f"{shown}: no layer {wanted!r}; the file has {', '.join(layers)}; did you mean {near[0]!r}?")
+            raise SourceError(
+                f"{shown}: no layer {wanted!r}; the file has {', '.join(layers)}; did you mean {near[0]!r}?"
+            )
         return wanted
     if len(layers) > 1:
         raise SourceError(f'{shown}: {len(layers)} layers ({", ".join(layers)}); add layer = "..." to the source')

@@ -45,14 +45,18 @@ def write_vector(tmp_path: Path) -> Callable[..., Path]:
         driver = {".gpkg": "GPKG", ".shp": "ESRI Shapefile", ".geojson": "GeoJSON", ".sqlite": "SQLite"}
         kinds = {shape.geom_type for shape in shapes if shape is not None}
         path = tmp_path / name
-        data = [np.array(v, dtype=object) if len(v) and isinstance(v[0], str) else np.asarray(v) for v in columns.values()]
+        data = [
+            np.array(v, dtype=object) if len(v) and isinstance(v[0], str) else np.asarray(v) for v in columns.values()
+        ]
         pyogrio.raw.write(
             path,
             np.array([None if s is None else shapely.to_wkb(s) for s in shapes], dtype=object),
             data,
             np.array(list(columns), dtype=object),
             driver=driver[path.suffix],
-            geometry_type=kinds.pop() + (" Z" if any(s is not None and s.has_z for s in shapes) else "") if len(kinds) == 1 else "Unknown",
+            geometry_type=kinds.pop() + (" Z" if any(s is not None and s.has_z for s in shapes) else "")
+            if len(kinds) == 1
+            else "Unknown",
             crs=crs,
             encoding=encoding,
             nan_as_null=True,
@@ -65,7 +69,12 @@ def write_vector(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def write_raster(tmp_path: Path) -> Callable[..., Path]:
     def write(
-        name: str, values: Any, crs: str | None = "EPSG:4547", corner: tuple[float, float] = (X0, Y0 + 100), cell=10.0, **p: Any
+        name: str,
+        values: Any,
+        crs: str | None = "EPSG:4547",
+        corner: tuple[float, float] = (X0, Y0 + 100),
+        cell=10.0,
+        **p: Any,
     ) -> Path:
         bands = np.asarray(values)
         bands = bands[None] if bands.ndim == 2 else bands

@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 import shapely
 
-from ingest.conform import column_mapping, columns_of, crs_of, leftovers, numbers, place, texts, translate, vertical_shift
+from ingest.conform import (
+    column_mapping,
+    columns_of,
+    crs_of,
+    leftovers,
+    numbers,
+    place,
+    texts,
+    translate,
+    vertical_shift,
+)
 from ingest.reading import RawTable
 from twin.errors import SourceError
 from twin.features import objects
@@ -48,13 +58,17 @@ def test_values_go_through_the_declared_table_and_strangers_are_counted():
 
 
 def test_a_use_outside_the_vocabulary_becomes_unknown_and_is_named(deliver):
-    table, lines = columns_of(raw(use=["residential", "柴房"]), deliver("a.gpkg", columns={"function": "use"}), "building")
+    table, lines = columns_of(
+        raw(use=["residential", "柴房"]), deliver("a.gpkg", columns={"function": "use"}), "building"
+    )
     assert table["function"].tolist() == ["residential", "unknown"]
     assert "柴房" in lines[0]
 
 
 def test_lengths_in_feet_become_metres_and_counts_stay(deliver):
-    table, _ = columns_of(raw(h=[100.0], storeys=[7.0]), deliver("a.gpkg", unit="ft", columns={"height": "h"}), "building")
+    table, _ = columns_of(
+        raw(h=[100.0], storeys=[7.0]), deliver("a.gpkg", unit="ft", columns={"height": "h"}), "building"
+    )
     assert table["height"][0] == pytest.approx(30.48)
     assert table["storeys"][0] == 7.0
 

@@ -65,7 +65,9 @@ def test_clouds_are_neighbours(write_las, survey, deliver, frame):
 
 
 @pytest.mark.parametrize(("top", "expected"), [(65535, 255), (236, 236)])
-def test_colours_come_out_as_eight_bits_whichever_way_they_were_written(top, expected, write_las, survey, deliver, frame):
+def test_colours_come_out_as_eight_bits_whichever_way_they_were_written(
+    top, expected, write_las, survey, deliver, frame
+):
     xyz, classes = survey
     rgb = np.zeros((5000, 3), np.uint16)
     rgb[:, 0] = top

@@ -27,7 +27,9 @@ def test_a_hashed_oid_depends_on_source_and_place_not_on_order_or_millimetres():
 
 
 def test_a_repeated_id_is_renamed_and_a_repeated_feature_is_left_out():
-    oid, keep, outcomes = unique_oids(objects(["a", "a", "a", "b"]), objects([SQUARE, BOW, SQUARE, SPIKE]), "footprints")
+    oid, keep, outcomes = unique_oids(
+        objects(["a", "a", "a", "b"]), objects([SQUARE, BOW, SQUARE, SPIKE]), "footprints"
+    )
     assert oid[keep].tolist() == ["a", "a~2", "b"]
     assert keep.tolist() == [True, True, False, True]
     assert [(o.oid, o.status) for o in outcomes] == [("a~2", "fallback"), ("a", "skipped")]
@@ -106,8 +108,9 @@ def test_exteriors_run_counter_clockwise():
 
 def test_impossible_heights_are_emptied_and_named_and_zero_means_missing():
     columns = {"height": np.array([-3.0, 9999.0, 0.0, 12.0, np.nan]), "name": objects([""] * 5)}
-    table, outcomes = check_ranges("building", objects(list("abcde")), columns, "footprints")
+    table, outcomes, zeros = check_ranges("building", objects(list("abcde")), columns, "footprints")
     np.testing.assert_array_equal(table["height"], [np.nan, np.nan, np.nan, 12.0, np.nan])
     assert [(o.oid, o.status) for o in outcomes] == [("a", "fallback"), ("b", "fallback")]
     assert "height -3 m" in outcomes[0].reason
     assert "height 9999 m" in outcomes[1].reason
+    assert zeros == {"height": 1}

@@ -44,7 +44,7 @@ def test_projected_columns_and_wkt_work_too(tmp_path, deliver, frame):
 
 def test_a_gbk_table_reads_when_declared_and_says_so_when_not(tmp_path, deliver, frame):
     write(tmp_path / "a.csv", PLACE, "gbk")
-    declared = dict(crs="EPSG:4326", columns=COLUMNS)
+    declared = {"crs": "EPSG:4326", "columns": COLUMNS}
     assert len(READER.read(deliver("a.csv", encoding="gbk", **declared), frame).noun) == 2
     with pytest.raises(SourceError, match=r'a.csv: text is not utf-8; set encoding = "gbk"'):
         READER.read(deliver("a.csv", **declared), frame)
@@ -66,7 +66,7 @@ def test_a_row_without_coordinates_is_an_outcome_and_the_rest_stays(tmp_path, de
 
 def test_a_table_without_coordinate_columns_names_what_it_has(tmp_path, deliver, frame):
     (tmp_path / "a.csv").write_text("地址,X坐标\na,1\n")
-    with pytest.raises(SourceError, match=r'a.csv: no coordinates; map them in columns .* the file has 地址, X坐标'):
+    with pytest.raises(SourceError, match=r"a.csv: no coordinates; map them in columns .* the file has 地址, X坐标"):
         READER.read(deliver("a.csv"), frame)
 
 
@@ -79,7 +79,7 @@ def test_a_table_that_is_none_is_one_line(text, words, tmp_path, deliver, frame)
 
 def test_facilities_keep_kind_and_capacity(tmp_path, deliver, frame):
     (tmp_path / "f.csv").write_text("类别,name,lon,lat,床位\n医院,三医院,113.3,40.1,1200张\n", encoding="utf-8")
-    declared = dict(columns={"kind": "类别", "capacity": "床位"}, values={"kind": {"医院": "hospital"}})
+    declared = {"columns": {"kind": "类别", "capacity": "床位"}, "values": {"kind": {"医院": "hospital"}}}
     reading = FeatureReader("facilities", "facility").read(deliver("f.csv", crs="EPSG:4326", **declared), frame)
     assert reading.noun.column("kind").tolist() == ["hospital"]
     assert np.isnan(reading.noun.column("capacity")[0])

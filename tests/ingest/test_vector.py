@@ -65,7 +65,7 @@ def test_a_geojson_in_gbk_reads_when_declared(write_vector, deliver):
     path = write_vector("b.geojson", BOXES, NAME=["鼓楼", "兑"], encoding="utf-8")
     path.write_bytes(path.read_text("utf-8").encode("gbk"))
     assert read_vector(path, deliver("b.geojson", encoding="gbk")).fields["NAME"].tolist() == ["鼓楼", "兑"]
-    with pytest.raises(SourceError, match="b.geojson: .*encoding"):
+    with pytest.raises(SourceError, match=r"b.geojson: .*encoding"):
         read_vector(path, deliver("b.geojson"))
 
 
@@ -106,7 +106,7 @@ def test_a_file_of_several_layers_wants_one_named(write_vector, deliver, tmp_pat
     with pytest.raises(SourceError, match=r'2 layers \(b, other\); add layer = "..."'):
         READER.read(deliver("b.gpkg"), frame)
     assert len(READER.read(deliver("b.gpkg", layer="other"), frame).noun) == 2
-    with pytest.raises(SourceError, match="no layer 'othr'.*did you mean 'other'"):
+    with pytest.raises(SourceError, match=r"no layer 'othr'.*did you mean 'other'"):
         READER.read(deliver("b.gpkg", layer="othr"), frame)
 
 
@@ -119,7 +119,9 @@ def test_a_missing_or_broken_file_is_one_line(deliver, frame, tmp_path: Path):
 
 
 def test_a_shapefile_cut_short_is_refused(write_vector, deliver, frame):
-    path = write_vector("b.shp", shapely.box(np.arange(200) + 500_000.0, 4_430_000, np.arange(200) + 500_000.5, 4_430_001))
+    path = write_vector(
+        "b.shp", shapely.box(np.arange(200) + 500_000.0, 4_430_000, np.arange(200) + 500_000.5, 4_430_001)
+    )
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(SourceError, match=r"^b.shp: "):
         READER.read(deliver("b.shp"), frame)
