@@ -11,6 +11,8 @@ import numpy as np
 
 from server.deps import Context
 from twin.hazards.storm import StormInputs
+from twin.risk import build
+from twin.risk.scenario import PEOPLE
 
 PROCESS = "flood-zoning"
 _MADE_FROM = ("layer", "raster")
@@ -28,6 +30,12 @@ def inputs_schema() -> dict[str, Any]:
             "minOccurs": 0,
             "schema": {key: value for key, value in schema.items() if value not in (None, "")},
         }
+    described["people"] = {
+        "title": "people",
+        "description": "Which people count as exposed.",
+        "minOccurs": 0,
+        "schema": {"type": "string", "enum": list(PEOPLE)},
+    }
     return described
 
 
@@ -51,9 +59,6 @@ def zoning(here: Context, inputs: Mapping[str, Any]) -> Callable[[], Mapping[str
     """A run of the process for `inputs`, to be called in a thread; the first call makes the scene ready."""
 
     def run() -> Mapping[str, Any]:
-        # Numerical kernels load with the first run, not with the server.
-        from twin.risk import build
-
         scene = here.memo.get("zone scene", _content(here), lambda: build.zone_scene(here.city))
         return as_json(build.run_flood(scene, dict(inputs)))
 
@@ -63,16 +68,11 @@ def zoning(here: Context, inputs: Mapping[str, Any]) -> Callable[[], Mapping[str
 def as_json(result: Any) -> dict[str, Any]:
     """A ZoneResult as plain JSON values: levels by oid, 0 where there is none."""
     return {
-        "levels": _levels(result.buildings),
-        "streets": _levels(result.streets),
-        "summary": result.summary,
+        "levels": result.buildings.levels_by_oid(),
+        "streets": result.streets.levels_by_oid(),
+        "summary": dict(result.summary),
         "figures": {key: _plain(value) for key, value in result.figures.items()},
     }
-
-
-def _levels(zones: Any) -> dict[str, int]:
-    level = np.nan_to_num(np.asarray(zones.levels, dtype=np.float64), nan=0.0).astype(int)
-    return dict(zip(np.asarray(zones.oids, dtype=object).tolist(), level.tolist(), strict=True))
 
 
 def _plain(value: Any) -> Any:

@@ -49,7 +49,7 @@ def scene(here: Context) -> dict[str, Any]:
         },
         "version": version,
         "terrain": {**terrain, "url": base + str(terrain["url"])} if terrain else None,
-        "imagery": [_imagery(entry, base) for entry in build.get("imagery") or []],
+        "imagery": _imagery(build.get("imagery"), base),
         "tilesets": [_tileset(entry, base) for entry in build.get("tilesets") or []],
         "layers": [
             {
@@ -116,8 +116,13 @@ def _hours(here: Context) -> float:
     return offset.total_seconds() / 3600.0
 
 
-def _imagery(entry: Mapping[str, Any], base: str) -> dict[str, Any]:
-    return {"scheme": "xyz WebMercatorQuad", **entry, "url": base + str(entry["url"])}
+def _imagery(told: Mapping[str, Any] | None, base: str) -> list[dict[str, Any]]:
+    """One entry for each picture: the same tiles, as far and as fine as that picture goes; the finest last."""
+    if not told:
+        return []
+    shared = {key: told[key] for key in ("scheme", "tile_size", "fill", "attribution") if key in told}
+    pictures = told.get("layers") or [{key: told[key] for key in ("minzoom", "maxzoom", "bounds")}]
+    return [{**shared, **picture, "url": base + str(told["url"])} for picture in pictures]
 
 
 def _tileset(entry: Mapping[str, Any], base: str) -> dict[str, Any]:

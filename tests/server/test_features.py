@@ -192,7 +192,8 @@ def test_the_scene_points_at_published_tiles(app):
     assert scene["version"] == "v1"
     assert scene["tilesets"][0]["url"] == "/tiles/v1/l2/tileset.json"
     assert scene["terrain"]["url"] == "/tiles/v1/terrain"
-    assert scene["imagery"][0]["url"] == "/tiles/v1/imagery/{z}/{x}/{y}.jpg"
+    assert [entry["url"] for entry in scene["imagery"]] == ["/tiles/v1/imagery/{z}/{x}/{y}.jpg"] * 2
+    assert [entry["maxzoom"] for entry in scene["imagery"]] == [15, 17]
     assert scene["time"] == {"default": "2026-06-21T18:30:00+08:00", "utc_offset": 8.0}
     assert scene["view"]["lon"] == 113.30
     assert [layer["id"] for layer in scene["layers"]] == ["roads"]

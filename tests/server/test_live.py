@@ -179,7 +179,7 @@ def test_the_running_app_tells_the_day_by_itself(small_city, settings):
     app = create_app(small_city, settings(replay_speed=36_000.0))
 
     async def listen():
-        async with running(app), listening(app) as stream:
+        async with running(app), listening(app, query="last_event_id=0") as stream:
             return await stream.read(5)
 
     assert [e["id"] for e in asyncio.run(listen())] == ["1", "2", "3", "4", "5"]
