@@ -1,0 +1,1 @@
+"""The ancient city, lovingly: halls, towers, houses and the town wall by the rules of their builders."""

@@ -1,0 +1,1 @@
+"""Roofs: the closed shell, the types that shape it, what sits on the ridges."""

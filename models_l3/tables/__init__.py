@@ -1,0 +1,1 @@
+"""Tables of facts, styles and treatise numbers, read as package data."""
