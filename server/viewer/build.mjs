@@ -1,4 +1,4 @@
-// Builds dist/: our bundle, the page, the engine copied byte for byte, and .br/.gz twins of all text.
+// Builds dist/: our bundle, the page, the engine, and .br/.gz twins of all text.
 import { build } from "esbuild";
 import { brotliCompress, gzip, constants } from "node:zlib";
 import { promisify } from "node:util";
@@ -13,9 +13,10 @@ const packed = join(here, "node_modules/cesium");
 const version = JSON.parse(await readFile(join(packed, "package.json"), "utf8")).version;
 const engine = `cesium-${version}`;
 
-// The engine once (ESM), its workers and decoders, and only the assets the viewer can ask for.
+// Workers, decoders and only the assets the viewer can ask for, byte for byte as published.
+// The published index.js is not among them: it carries the widgets, whose template library calls eval as the module
+// loads, and a strict content policy stops it there. We bundle the engine package of the same release instead.
 const KEEP = [
-  "index.js",
   "Workers",
   "ThirdParty/draco_decoder.wasm",
   "ThirdParty/basis_transcoder.wasm",
@@ -43,11 +44,27 @@ async function copyEngine() {
   await cp(join(packed, "ThirdParty.json"), join(to, "ThirdParty.json"));
 }
 
+/** Every name our sources import from the engine, so that the rest of it is left out. */
+async function engineNames() {
+  const names = new Set();
+  for await (const path of walk(join(here, "src"))) {
+    if (!path.endsWith(".ts")) continue;
+    const source = await readFile(path, "utf8");
+    for (const [, list] of source.matchAll(/import\s*\{([^}]*)\}\s*from\s*"cesium"/g)) {
+      for (const item of list.split(",")) {
+        const name = item.trim();
+        if (name && !name.startsWith("type ")) names.add(name.split(/\s+as\s+/)[0]);
+      }
+    }
+  }
+  return [...names].sort();
+}
+
 async function bundle() {
   const externalEngine = {
     name: "external-engine",
     setup(b) {
-      b.onResolve({ filter: /^cesium$/ }, () => ({ path: `./${engine}/index.js`, external: true }));
+      b.onResolve({ filter: /^cesium$/ }, () => ({ path: `./${engine}/engine.js`, external: true }));
     },
   };
   const common = {
@@ -66,6 +83,15 @@ async function bundle() {
     outfile: join(dist, "app.js"),
     format: "esm",
     plugins: [externalEngine],
+  });
+  await build({
+    ...common,
+    stdin: { contents: `export { ${(await engineNames()).join(", ")} } from "@cesium/engine";`, resolveDir: here },
+    outfile: join(dist, engine, "engine.js"),
+    format: "esm",
+    legalComments: "external",
+    banner: { js: `/* CesiumJS ${version}, Apache-2.0; see LICENSE.md and ThirdParty.json beside this file */` },
+    logOverride: { "direct-eval": "silent" },
   });
   await build({ ...common, entryPoints: [join(here, "src/style/app.css")], outfile: join(dist, "app.css") });
 }

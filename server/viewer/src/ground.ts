@@ -93,14 +93,17 @@ export class Ground {
     this.#view.set({ layerStates: { ...this.#view.value.layerStates, [id]: state } });
   }
 
-  #path(id: string): string {
-    const url = this.#city.layers.find((layer) => layer.id === id)?.url ?? `/collections/${id}/items`;
+  /** Address of a layer's features; null where this city has no such layer, so that nothing is asked in vain. */
+  #path(id: string): string | null {
+    const url = this.#city.layers.find((layer) => layer.id === id)?.url;
+    if (!url) return null;
     return url.includes("limit=") ? url : `${url}${url.includes("?") ? "&" : "?"}limit=10000`;
   }
 
   /** The class of the road travels in the stroke's oid: roads are not picked here, only coloured by class. */
   async #roads(): Promise<Stroke[]> {
-    const features = await this.#api.features(this.#path("roads"));
+    const path = this.#path("roads");
+    const features = path ? await this.#api.features(path) : [];
     return features.flatMap((feature) => {
       const name = String(feature.properties["road_class"] ?? "");
       const kind = CLASSES[name] ?? LANE;
@@ -110,10 +113,7 @@ export class Ground {
   }
 
   async #waters(): Promise<Stroke[]> {
-    const [rivers, water] = await Promise.all([
-      this.#api.features(this.#path("rivers")).catch(() => []),
-      this.#api.features(this.#path("water")).catch(() => []),
-    ]);
+    const [rivers, water] = await Promise.all([this.#ask(this.#path("rivers")), this.#ask(this.#path("water"))]);
     const strokes: Stroke[] = [];
     for (const feature of rivers) {
       const metres = Number(feature.properties["width"]) || 20;
@@ -123,6 +123,10 @@ export class Ground {
       for (const path of lines(feature.geometry)) strokes.push({ path, oid: "", metres: 0, least: 0, fill: true });
     }
     return strokes;
+  }
+
+  async #ask(path: string | null): Promise<Feature[]> {
+    return path ? this.#api.features(path).catch(() => []) : [];
   }
 
   async #showLabels(on: boolean): Promise<void> {
@@ -160,12 +164,11 @@ export class Ground {
   }
 
   async #readPlaces(): Promise<Place[]> {
-    const ask = (path: string): Promise<Feature[]> => this.#api.features(path).catch(() => []);
     const [heritage, religious, divisions, rivers] = await Promise.all([
-      ask("/collections/buildings/items?function=heritage&limit=1000"),
-      ask("/collections/buildings/items?function=religious&limit=1000"),
-      ask(this.#path("divisions")),
-      ask(this.#path("rivers")),
+      this.#ask("/collections/buildings/items?function=heritage&limit=1000"),
+      this.#ask("/collections/buildings/items?function=religious&limit=1000"),
+      this.#ask(this.#path("divisions")),
+      this.#ask(this.#path("rivers")),
     ]);
     const best = new Map<string, Place>();
     for (const feature of [...heritage, ...religious]) {

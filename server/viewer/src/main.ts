@@ -7,6 +7,7 @@ import { firstLang, named } from "./i18n.ts";
 import { Live } from "./live.ts";
 import { Marks } from "./marks.ts";
 import { CityCamera } from "./scene/camera.ts";
+import { Effort } from "./scene/effort.ts";
 import { Models } from "./scene/models.ts";
 import { Overlay } from "./scene/overlay.ts";
 import { Picker } from "./scene/picker.ts";
@@ -110,7 +111,11 @@ async function openCity(api: Api, city: City, view: View, loading: Loading, noti
     loading.step("live", ok ? "done" : "failed");
     if (!ok && opening) notice(view, notices, "error.live");
   });
-  const ready = modelsOpen.then(() => settled(scene, models));
+  const effort = new Effort(stage, () => models.loaded);
+  const ready = modelsOpen.then(() => settled(scene, models)).then(async (whole) => {
+    await effort.open();
+    return whole;
+  });
   connect(app, picker, defaultTime, ready, liveOpen);
   attributions(app);
   const complete = await ready;
@@ -182,10 +187,9 @@ function showLayer(app: App, marks: Marks, id: (typeof LAYERS)[number], on: bool
   scene.requestRender();
 }
 
-/** Light follows the hour, the theme and the night; costly shading waits until nothing moves. */
+/** Light follows the hour, the theme and the night. */
 function light(app: App, defaultTime: number): void {
   const { view, stage, live, offset } = app;
-  const { scene } = stage.widget;
   const draw = (): void => {
     const { hour, follow, night, theme } = view.value;
     const now = live?.state.value.now ?? Number.NaN;
@@ -199,16 +203,6 @@ function light(app: App, defaultTime: number): void {
     if (view.value.follow && next !== minute) draw();
     minute = next;
   });
-  let rest: number | undefined;
-  const stir = (): void => {
-    stage.look.setStill(false);
-    window.clearTimeout(rest);
-    rest = window.setTimeout(() => stage.look.setStill(true), 450);
-  };
-  scene.camera.moveStart.addEventListener(stir);
-  scene.camera.changed.addEventListener(stir);
-  scene.camera.moveEnd.addEventListener(stir);
-  stir();
 }
 
 function attributions(app: App): void {

@@ -71,7 +71,6 @@ export class Look {
   #sunWorld = new Cartesian3(0, 0, 1);
   #mood: Mood = DUSK;
   #still = false;
-  #busy: number | undefined;
 
   constructor(scene: Scene, quality: Quality, place: { lon: number; lat: number }) {
     this.#scene = scene;
@@ -140,10 +139,8 @@ export class Look {
     this.#scene.requestRender();
   }
 
-  /** Costly niceties only while nothing moves; on slow machines motion drops them at once. */
+  /** Contact shade and ink only while nothing moves; a fast machine has them always. */
   setStill(still: boolean): void {
-    if (this.#quality.name === "full" || still === this.#still) return;
-    window.clearTimeout(this.#busy);
     this.#still = still;
     this.#scene.requestRender();
   }

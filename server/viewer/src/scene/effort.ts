@@ -1,0 +1,74 @@
+import type { Stage } from "./stage.ts";
+
+const LOADING = 0.2;
+const MOVING = 0.5;
+const REST_MS = 380;
+
+/**
+ * How hard the machine works. Where rendering is slow, the hidden frames of loading are small, moving frames are half as
+ * wide, and the full picture is drawn once when nothing moves. Levels of detail do not depend on it.
+ */
+export class Effort {
+  readonly #stage: Stage;
+  readonly #modelsLoaded: () => boolean;
+  readonly #slow: boolean;
+  #opened = false;
+  #rest: number | undefined;
+
+  constructor(stage: Stage, modelsLoaded: () => boolean) {
+    this.#stage = stage;
+    this.#modelsLoaded = modelsLoaded;
+    this.#slow = stage.quality.name === "still";
+    if (!this.#slow) {
+      stage.look.setStill(true);
+      return;
+    }
+    this.#scale(LOADING);
+    const { camera } = stage.widget.scene;
+    for (const event of [camera.moveStart, camera.changed]) event.addEventListener(() => this.#stir());
+    camera.percentageChanged = 0.02;
+  }
+
+  /** The city is loaded: one full picture is drawn before anyone is told. */
+  async open(): Promise<void> {
+    this.#opened = true;
+    if (this.#slow) this.#settle();
+    await this.#frame();
+  }
+
+  #stir(): void {
+    if (!this.#opened) return;
+    this.#stage.look.setStill(false);
+    this.#scale(MOVING);
+    window.clearTimeout(this.#rest);
+    this.#rest = window.setTimeout(() => this.#settle(), REST_MS);
+  }
+
+  #settle(): void {
+    window.clearTimeout(this.#rest);
+    if (!this.#stage.widget.scene.globe.tilesLoaded || !this.#modelsLoaded()) {
+      this.#stage.widget.scene.requestRender();
+      this.#rest = window.setTimeout(() => this.#settle(), REST_MS / 2);
+      return;
+    }
+    this.#scale(1);
+    this.#stage.look.setStill(true);
+  }
+
+  #scale(share: number): void {
+    const wanted = this.#stage.quality.pixelRatio * share;
+    if (this.#stage.widget.resolutionScale !== wanted) this.#stage.widget.resolutionScale = wanted;
+    this.#stage.widget.scene.requestRender();
+  }
+
+  #frame(): Promise<void> {
+    const { scene } = this.#stage.widget;
+    return new Promise((done) => {
+      const stop = scene.postRender.addEventListener(() => {
+        stop();
+        done();
+      });
+      scene.requestRender();
+    });
+  }
+}
