@@ -5,6 +5,7 @@ source  OGC 22-025r4, 3D Tiles 1.1
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -254,7 +255,9 @@ def _gltf(file: Path, world: Floats, volumes: tuple[Volume, ...], walk: Walk) ->
         return
     found.count("contents")
     if "oid" in _columns(gltf):
-        walk.oids.append((where, read_table(gltf)["oid"]))
+        # A table that does not open is told by check_gltf already.
+        with contextlib.suppress(SourceError):
+            walk.oids.append((where, read_table(gltf)["oid"]))
     if not len(points):
         return
     placed = points @ world[:3, :3].T + world[:3, 3]

@@ -235,6 +235,7 @@ def build_terrain(
         "wire_bytes": int(totals[2]),
         "height_step": finest.step,
         "plateau": plateau,
+        "gap": round(float(gap.max()), 3),
         "gap_max": round(float(gap.max()), 3),
         "gap_p95": round(float(np.percentile(gap, 95.0)), 3),
     }

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+
+import twin
+from tests.tiles.scenes import DATONG, boxes, town
+from tiles import glb, metadata
+from tiles.options import ImageTiles, ModelTiles, TerrainTiles
+from tiles.publish import TileOptions, build, version_of
+from tiles.validity import check_tiles
+from twin.errors import MissingInputError
+from twin.features import Layer, objects
+from twin.grid import GeoBox, Raster
+from twin.lineage import Lineage
+from twin.workers import Workers
+
+LINEAGE = Lineage("made in code", attribution="© nobody")
+QUICK = TileOptions(
+    ModelTiles(root_bytes=20_000, inner_bytes=20_000, leaf_bytes=40_000),
+    TerrainTiles(apron=500.0, max_level=12),
+    ImageTiles(min_zoom=12),
+)
+TOML = """\
+[city]
+id = "sample"
+name = "样"
+[frame]
+crs = "EPSG:4547"
+vertical = "1985"
+geoid_undulation = -12.0
+origin = [440000.0, 4437000.0, 1040.0]
+"""
+
+
+def make_city(folder, n=300):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "city.toml").write_text(TOML, encoding="utf-8")
+    city = twin.open(folder)
+    x, y, z = DATONG.origin
+    solids = town(n, side=1500.0)
+    city.store.write_model("l2", [("a", solids.take(range(n // 2))), ("b", solids.take(range(n // 2, n)))], LINEAGE)
+    hall = boxes(
+        [[x, y, z], [x, y, z + 3]],
+        [[x + 30, y + 20, z + 3], [x + 30, y + 20, z + 9]],
+        oid=["b000003/1", "b000003/2"],
+        owner=objects(["b000003"] * 2),
+        name=objects(["大殿"] * 2),
+        part=objects(["platform", "hall"]),
+    )
+    city.store.write_model("l3", [("a", hall)], LINEAGE)
+    box = GeoBox((100, 100), Affine(20.0, 0.0, x - 1000, 0.0, -20.0, y + 1000), city.frame)
+    slope = 1040.0 + np.linspace(0.0, 10.0, 100)[None, :] + np.zeros((100, 1))
+    city.store.write_raster("relief", Raster(slope.astype(np.float32), box), LINEAGE)
+    photo = np.full((3, 100, 100), 120, np.uint8)
+    city.store.write_raster("ortho_0", Raster(photo, box, float("nan"), ""), LINEAGE)
+    return city
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory):
+    city = make_city(tmp_path_factory.mktemp("city"))
+    build(city, QUICK, Workers(1))
+    return city
+
+
+def test_everything_published_passes_its_check(city):
+    report = check_tiles(city)
+    assert report.outcomes == ()
+    assert report.figures["l2_objects"] == 300
+    assert report.figures["l3_objects"] == 1
+
+
+def test_build_json_tells_what_is_there(city):
+    version, folder = city.store.current_tiles()
+    told = json.loads((folder / "build.json").read_bytes())
+    assert told["version"] == version
+    assert [(t["id"], t["url"]) for t in told["tilesets"]] == [("l2", "l2/tileset.json"), ("l3", "l3/tileset.json")]
+    assert told["terrain"]["url"] == "terrain"
+    assert told["imagery"][0]["url"] == "imagery/{z}/{x}/{y}.jpg"
+    assert told["attributions"] == ["© nobody"]
+
+
+def test_blocks_that_l3_shows_are_marked(city):
+    _, folder = city.store.current_tiles()
+    marked = {}
+    for path in sorted((folder / "l2").rglob("*.glb")):
+        table = metadata.read_table(glb.read(path))
+        marked |= dict(zip(table["oid"].tolist(), table["has_l3"].tolist(), strict=True))
+    assert [oid for oid, has in marked.items() if has] == ["b000003"]
+
+
+def test_a_second_run_gives_the_same_bytes_and_version(city, tmp_path):
+    again = make_city(tmp_path / "again")
+    with Workers(2) as workers:
+        build(again, QUICK, workers)
+
+    def digests(place):
+        version, folder = place.store.current_tiles()
+        files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "build.json")
+        return version, {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+    assert digests(again) == digests(city)
+
+
+def test_the_version_follows_inputs_and_options(city):
+    items = city.store.items("model")
+    first = version_of(items, QUICK)
+    assert first == version_of(items, QUICK)
+    assert first != version_of(items[:1], QUICK)
+    assert first != version_of(items, TileOptions())
+
+
+def test_columns_of_the_layer_fill_what_the_solids_do_not_say(tmp_path):
+    place = make_city(tmp_path / "c", n=20)
+    solids = town(20)
+
+    place.store.write_model("l2", [("a", replace(solids, attributes={}))], LINEAGE)
+    place.store.remove("model", "l3")
+    layer = Layer.build(
+        "building",
+        place.frame,
+        solids.oid[:10],
+        [None] * 10,
+        {"name": ["楼"] * 10, "height_m": np.arange(10.0) + 3, "height_evidence": ["dsm"] * 10},
+    )
+
+    layer = replace(layer, geometry=objects([shapely.box(k, 0, k + 1, 1) for k in range(10)]))
+    place.store.write_layer("building_l2", layer, LINEAGE)
+    build(place, QUICK, Workers(1))
+    table = metadata.read_table(glb.read(place.store.current_tiles()[1] / "l2/0/0_0.glb"))
+    assert table["height"].tolist() == [*(np.arange(10.0) + 3).tolist(), *[-9999.0] * 10]
+    assert table["evidence"].tolist() == ["dsm"] * 10 + ["unknown"] * 10
+    assert table["name"].tolist() == ["楼"] * 10 + [""] * 10
+
+
+def test_a_solid_without_a_visible_face_is_an_outcome_and_not_a_failure(tmp_path):
+    place = make_city(tmp_path / "c", n=20)
+    flat = town(20)
+    x, y, z = DATONG.origin
+    vertices = flat.vertices.copy()
+    vertices[:8] = [x, y, z]
+
+    place.store.write_model("l2", [("a", replace(flat, vertices=vertices))], LINEAGE)
+    report = build(place, QUICK, Workers(1))
+    assert [(o.oid, o.status) for o in report.outcomes] == [("b000000", "skipped")]
+    assert check_tiles(place).outcomes == ()
+
+
+def test_an_empty_store_says_which_stage_is_missing(tmp_path):
+    (tmp_path / "city.toml").write_text(TOML, encoding="utf-8")
+    place = twin.open(tmp_path)
+    with pytest.raises(MissingInputError, match="twin l2"):
+        build(place, QUICK, Workers(1))
+    with pytest.raises(MissingInputError, match="twin tiles"):
+        check_tiles(place)
+
+
+def test_relief_alone_is_published_too(tmp_path):
+    place = make_city(tmp_path / "c", n=20)
+    for kind, name in (("model", "l2"), ("model", "l3"), ("raster", "ortho_0")):
+        place.store.remove(kind, name)
+    build(place, QUICK, Workers(1))
+    told = json.loads((place.store.current_tiles()[1] / "build.json").read_bytes())
+    assert (told["tilesets"], told["imagery"]) == ([], [])
+    assert check_tiles(place).outcomes == ()
+
+
+def test_an_object_lost_from_the_tiles_is_told(tmp_path):
+    place = make_city(tmp_path / "c", n=20)
+    build(place, QUICK, Workers(1))
+    place.store.write_model("l2", [("a", town(21))], LINEAGE)
+    told = " | ".join(o.reason for o in check_tiles(place).outcomes)
+    assert "1 objects are missing: b000020" in told
+
+
+def test_options_read_from_the_city_file(tmp_path):
+    text = TOML + '[tiles.terrain]\nerror = 0.5\n[tiles.imagery]\nformat = "webp"\n'
+    (tmp_path / "city.toml").write_text(text, encoding="utf-8")
+    options = twin.open(tmp_path).options(TileOptions, "tiles")
+    assert options.terrain.error == 0.5
+    assert options.imagery.format == "webp"
