@@ -19,6 +19,7 @@ from server.negotiate import language
 from server.settings import ServerSettings
 from server.static_files import Cache
 from twin.city import City
+from twin.store import Item
 
 T = TypeVar("T")
 
@@ -63,6 +64,13 @@ def context(request: Request) -> Context:
     """The app's context."""
     found: Context = request.app.state.context
     return found
+
+
+def columns_of(here: Context, item: Item) -> list[str]:
+    """The columns that a layer of the store really has."""
+    return here.memo.get(
+        f"columns {item.name}", item.digest, lambda: list(here.city.store.page_layer(item.name, limit=1)[0].columns)
+    )
 
 
 def known_parameters(request: Request) -> None:

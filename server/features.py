@@ -22,7 +22,7 @@ CONTENT_CRS = f"<{CRS84}>"
 
 # 1e-7 degrees is about a centimetre: below what any of the sources promises.
 _DECIMALS = 7
-_JSON_COLUMNS = ("attributes", "drivers")
+_JSON_COLUMNS = ("attributes", "drivers", "inputs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +175,16 @@ def meets(geometries: NDArray[np.object_], asked: Bounds) -> NDArray[np.bool_]:
     return (in_latitude & in_longitude) | np.isnan(bounds[:, 0])
 
 
-def features(layer: Layer, geometries: NDArray[np.object_] | None = None) -> list[dict[str, Any]]:
-    """GeoJSON features of a layer, ready for orjson; numbers that are missing are null."""
+def features(
+    layer: Layer, geometries: NDArray[np.object_] | None = None, chosen: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """GeoJSON features of a layer, ready for orjson; numbers that are missing are null.
+
+    geometries  (n,) in CRS84 where they are known already
+    chosen      columns to give as properties; all where None
+    """
     places = shapely.to_geojson(to_crs84(layer) if geometries is None else geometries)
-    names = list(layer.columns)
+    names = list(layer.columns) if chosen is None else list(chosen)
     columns: Sequence[list[Any]] = [_cells(name, layer.columns[name]) for name in names]
     rows = zip(*columns, strict=True) if names else ([] for _ in range(len(layer)))
     return [

@@ -85,6 +85,16 @@ class FeatureCollection(Model):
     links: list[Link]
 
 
+class ItemsQuery(Model):
+    """What a page of items can be asked for, besides its properties by equality."""
+
+    bbox: str | None = Field(None, description="west,south,east,north in degrees (or with heights).")
+    limit: str | None = Field(None, description="Items per page; 100 where absent, clamped to the maximum.")
+    after: str | None = Field(None, description="Where the page begins; taken from the next link.")
+    moment: str | None = Field(None, alias="datetime", description="Instant or interval, RFC 3339.")
+    properties: str | None = Field(None, description="Only these properties, names with commas between.")
+
+
 class State(Model):
     """What colours the buildings of the tiles: oid -> level 1..5, 0 where the data does not suffice."""
 

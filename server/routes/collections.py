@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -14,16 +15,17 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from server import features as geo
 from server import schemas
 from server.answers import GEOJSON, SCHEMA, answer
-from server.deps import Context, Here, Language, known_parameters, link, only_json
+from server.deps import Context, Here, Language, columns_of, known_parameters, link, only_json
 from server.errors import ParameterError
 from server.features import Collection
 from twin.errors import NotFoundError
+from twin.features import FEATURE_CLASSES
 from twin.grid import Bounds
 from twin.store import Item
 
 router = APIRouter(tags=["features"])
 
-_READ_SELF = ("bbox", "datetime", "limit", "after", "f", "lang")
+_READ_SELF = ("bbox", "datetime", "limit", "after", "properties", "f", "lang")
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _BBOX = re.compile(rf"\s*{_NUMBER}(\s*,\s*{_NUMBER}){{3}}((\s*,\s*{_NUMBER}){{2}})?\s*")
 
@@ -74,23 +76,17 @@ def describe_queryables(request: Request, here: Here, lang: Language, collection
 
 @router.get("/collections/{collection_id}/items", response_model=schemas.FeatureCollection)
 def list_items(
-    request: Request,
-    here: Here,
-    collection_id: CollectionId,
-    bbox: Annotated[str | None, Query(description="west,south,east,north in degrees (or with heights).")] = None,
-    limit: Annotated[str | None, Query(description="Items per page; 100 where absent, clamped to the maximum.")] = None,
-    after: Annotated[str | None, Query(description="Where the page begins; taken from the next link.")] = None,
-    moment: Annotated[str | None, Query(alias="datetime", description="Instant or interval, RFC 3339.")] = None,
+    request: Request, here: Here, collection_id: CollectionId, asked: Annotated[schemas.ItemsQuery, Query()]
 ) -> Response:
     """One page of items; any queryable property filters by equality."""
     _, item = geo.find(here.city.store, collection_id)
     equals = _equals(request, _queryables(here, item))
-    box = _read_bbox(bbox)
+    box = _read_bbox(asked.bbox)
     # No feature here has a time of its own, so every interval that can be read holds all of them.
-    _check_datetime(moment)
-    size = min(_whole(limit, "limit", 100, least=1), here.settings.max_items)
-    start = _whole(after, "after", 0, least=0)
-    page = _page(here, item, box, equals, (size, start))
+    _check_datetime(asked.moment)
+    size = min(_whole(asked.limit, "limit", 100, least=1), here.settings.max_items)
+    start = _whole(asked.after, "after", 0, least=0)
+    page = _page(here, item, _Asked(box, equals, _chosen(here, item, asked.properties)), (size, start))
     self_path = f"/collections/{collection_id}/items"
     links = [
         link(request, "self", _with_query(self_path, request, {}), GEOJSON),
@@ -127,30 +123,47 @@ def read_item(request: Request, here: Here, collection_id: CollectionId, oid: st
     return answer(request, feature, media=GEOJSON, headers={"Content-Crs": geo.CONTENT_CRS})
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request chooses: a CRS84 box, equal values, columns."""
+
+    box: Bounds | None
+    equals: Mapping[str, str | float]
+    columns: list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Page:
     """Features of one page and the key to go on after."""
 
-    def __init__(self, features: list[dict[str, Any]], following: int | None) -> None:
-        self.features = features
-        self.next = following
+    features: list[dict[str, Any]]
+    next: int | None
 
 
-def _page(
-    here: Context, item: Item, box: Bounds | None, equals: Mapping[str, str | float], window: tuple[int, int]
-) -> _Page:
-    frame = here.city.frame
+def _page(here: Context, item: Item, asked: _Asked, window: tuple[int, int]) -> _Page:
+    box, frame, store = asked.box, here.city.frame, here.city.store
     frame_box = None if box is None else geo.frame_box(box, item, frame)
     if box is not None and frame_box is None:
         return _Page([], None)
     limit, after = window
-    store = here.city.store
-    layer, _, following = store.page_layer(item.name, bbox=frame_box, equals=equals, limit=limit, after=after)
+    layer, _, following = store.page_layer(item.name, bbox=frame_box, equals=asked.equals, limit=limit, after=after)
     places = geo.to_crs84(layer)
     if box is not None and len(layer):
         # The frame's box is a little larger than the asked one, turned as it is.
         keep = np.flatnonzero(geo.meets(places, box))
         layer, places = layer.take(keep), places[keep]
-    return _Page(geo.features(layer, places), following)
+    return _Page(geo.features(layer, places, asked.columns), following)
+
+
+def _chosen(here: Context, item: Item, text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    known = columns_of(here, item)
+    names = [name for name in dict.fromkeys(text.split(",")) if name not in ("", "oid")]
+    for name in names:
+        if name not in known:
+            raise ParameterError("properties", f"no property {name!r}; there are {', '.join(known)}")
+    return names
 
 
 def _about_building(here: Context, oid: str, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,20 +172,25 @@ def _about_building(here: Context, oid: str, known: Mapping[str, Any]) -> dict[s
     if store.has("layer", "zone_flood_building"):
         zone = store.read_layer("zone_flood_building", oids=[oid])
         if len(zone):
-            found["zone"] = _zone(geo.features(zone)[0]["properties"])
+            dated = store.item("layer", "zone_flood_building").lineage.date
+            found["zone"] = {**_zone(geo.features(zone)[0]["properties"]), "date": dated}
     if not known.get("address") and store.has("layer", "address"):
         addresses, _, _ = store.page_layer("address", equals={"building_oid": oid}, limit=1)
         found["address"] = str(addresses.columns["text"][0]) if len(addresses) else ""
     return found
 
 
+# Columns that the building itself has too, or that are folded into `p`.
+_NOT_ZONE = ("oid", "name", "name_en", "function", "attributes", "p1", "p2", "p3", "p4", "p5")
+
+
 def _zone(row: Mapping[str, Any]) -> dict[str, Any]:
-    shares = [row[f"p{k}"] for k in range(1, 6) if f"p{k}" in row]
-    wanted = ("level", "score", "confident", "drivers", "quality", "depth_m", "people", "method")
-    zone = {key: row[key] for key in wanted if key in row}
+    declared = FEATURE_CLASSES["building"].columns
+    zone = {key: value for key, value in row.items() if key not in _NOT_ZONE and key not in declared}
     level = zone.get("level")
     zone["level"] = 0 if level is None or level != level else int(level)
-    return {**zone, "p": shares}
+    zone["p"] = [row[f"p{k}"] for k in range(1, 6) if f"p{k}" in row]
+    return zone
 
 
 def _card(request: Request, here: Context, collection: Collection, item: Item, lang: str) -> dict[str, Any]:

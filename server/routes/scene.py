@@ -12,12 +12,17 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from server import schemas
 from server.answers import answer
-from server.deps import Context, Here, known_parameters, only_json
+from server.deps import Context, Here, columns_of, known_parameters, only_json
 from server.features import box84, served
 from twin.errors import StoreError
 
 router = APIRouter(tags=["scene"])
 
+# What a map of streets shows and its card tells; the sources of each zone are on the item itself.
+_STREET_COLUMNS = (
+    "name", "name_en", "road_oid", "level", "score", "p1", "p2", "p3", "p4", "p5", "confident", "drivers", "quality",
+    "depth_m", "people", "reason", "method",
+)  # fmt: skip
 _TITLES = {"l2": ("城市建筑", "City buildings"), "l3": ("古城", "Ancient city")}
 # Shown as buildings, found by search or coloured by a theme; not layers of their own.
 _NOT_LAYERS = ("buildings", "addresses", "flood_buildings", "flood_streets")
@@ -49,7 +54,7 @@ def scene(here: Context) -> dict[str, Any]:
         },
         "version": version,
         "terrain": {**terrain, "url": base + str(terrain["url"])} if terrain else None,
-        "imagery": _imagery(build.get("imagery"), base),
+        "imagery": [_imagery(entry, base) for entry in build.get("imagery") or []],
         "tilesets": [_tileset(entry, base) for entry in build.get("tilesets") or []],
         "layers": [
             {
@@ -116,13 +121,8 @@ def _hours(here: Context) -> float:
     return offset.total_seconds() / 3600.0
 
 
-def _imagery(told: Mapping[str, Any] | None, base: str) -> list[dict[str, Any]]:
-    """One entry for each picture: the same tiles, as far and as fine as that picture goes; the finest last."""
-    if not told:
-        return []
-    shared = {key: told[key] for key in ("scheme", "tile_size", "fill", "attribution") if key in told}
-    pictures = told.get("layers") or [{key: told[key] for key in ("minzoom", "maxzoom", "bounds")}]
-    return [{**shared, **picture, "url": base + str(told["url"])} for picture in pictures]
+def _imagery(entry: Mapping[str, Any], base: str) -> dict[str, Any]:
+    return {**entry, "url": base + str(entry["url"])}
 
 
 def _tileset(entry: Mapping[str, Any], base: str) -> dict[str, Any]:
@@ -131,18 +131,21 @@ def _tileset(entry: Mapping[str, Any], base: str) -> dict[str, Any]:
 
 
 def _themes(here: Context) -> list[dict[str, str]]:
-    if not here.city.store.has("layer", "zone_flood_building"):
+    store = here.city.store
+    if not store.has("layer", "zone_flood_building"):
         return []
-    return [
-        {
-            "id": "flood",
-            "title": "洪涝风险",
-            "title_en": "Flood risk",
-            "buildings": "/collections/buildings/state?theme=flood",
-            "streets": "/collections/flood_streets/items?limit=10000",
-            "process": "/processes/flood-zoning",
-        }
-    ]
+    theme = {
+        "id": "flood",
+        "title": "洪涝风险",
+        "title_en": "Flood risk",
+        "buildings": "/collections/buildings/state?theme=flood",
+        "process": "/processes/flood-zoning",
+    }
+    if store.has("layer", "zone_flood_street"):
+        known = columns_of(here, store.item("layer", "zone_flood_street"))
+        shown = ",".join(name for name in _STREET_COLUMNS if name in known)
+        theme["streets"] = f"/collections/flood_streets/items?limit=10000&properties={shown}"
+    return [theme]
 
 
 def attributions(here: Context) -> list[str]:

@@ -134,17 +134,16 @@ def small_city(tmp_path_factory):
     build = {
         "tilesets": [{"id": "l2", "url": "l2/tileset.json", "tiles": 1}],
         "terrain": {"url": "terrain", "gap_max": 0.5},
-        "imagery": {
-            "url": "imagery/{z}/{x}/{y}.jpg",
-            "scheme": "xyz WebMercatorQuad",
-            "minzoom": 8,
-            "maxzoom": 17,
-            "bounds": [113.0, 40.0, 113.5, 40.2],
-            "layers": [
-                {"source": "ortho_0", "minzoom": 8, "maxzoom": 15, "bounds": [113.0, 40.0, 113.5, 40.2]},
-                {"source": "ortho_1", "minzoom": 12, "maxzoom": 17, "bounds": [113.2, 40.05, 113.3, 40.1]},
-            ],
-        },
+        "imagery": [
+            {
+                "source": f"ortho_{k}",
+                "url": "imagery/{z}/{x}/{y}.jpg",
+                "minzoom": 8,
+                "maxzoom": 15 + 2 * k,
+                "bounds": box,
+            }
+            for k, box in enumerate(([113.0, 40.0, 113.5, 40.2], [113.2, 40.05, 113.3, 40.1]))
+        ],
     }
     (staging / "build.json").write_text(json.dumps(build))
     city.store.publish_tiles(staging, "v1")

@@ -111,6 +111,11 @@ def test_properties_filter_by_equality(app):
     assert ids("name=鼓楼&bbox=113,40,114,41") == ["b1"]
 
 
+def test_only_the_chosen_properties_are_sent(app):
+    feature = ask(app, "/collections/buildings/items?properties=name,height_m&limit=1").json()["features"][0]
+    assert feature["properties"] == {"oid": "b1", "name": "鼓楼", "height_m": 20.0}
+
+
 def test_queryables_are_a_schema_of_what_can_be_asked(app):
     answer = ask(app, "/collections/buildings/queryables")
     assert answer.headers["content-type"] == "application/schema+json"
@@ -142,6 +147,7 @@ def test_queryables_are_a_schema_of_what_can_be_asked(app):
         ("storeys=many", "storeys"),
         ("f=xml", "f"),
         ("name=a&name=b", "name"),
+        ("properties=name,colour", "properties"),
     ],
 )
 def test_a_parameter_that_cannot_be_meant_is_400_and_named(app, query, parameter):
