@@ -43,6 +43,8 @@ Floats = NDArray[np.float64]
 
 STAGE = "l2"
 LISTED = 20
+# Starting processes takes longer than raising a city below this size in one.
+SPREAD_FROM = 150_000
 
 __all__ = ["L2Options", "build"]
 
@@ -70,11 +72,12 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     relief = make_relief(city.store, options.relief)
     layer = city.store.read_layer("building").sort()
     polygons, outline = footprints.clean(layer.geometry, options.footprints)
+    hands = workers if len(layer) >= SPREAD_FROM else Workers(1, workers.tell)
     cells = plan(polygons, layer.oid, options.cell_size)
-    standing, evidence = _measure(city, polygons, cells, options, workers)
+    standing, evidence = _measure(city, polygons, cells, options, hands)
     heights = _decide(layer, polygons, evidence, options)
     built = _Built(layer, polygons, outline, standing, heights, _nothing_raised(len(layer)))
-    model = _Model(city, built, cells, options, workers)
+    model = _Model(city, built, cells, options, hands)
     lineage = city.store.item("layer", "building").lineage
     city.store.write_model("l2", model.batches(), lineage.step("LoD1.2 solids raised on the relief"))
     built = replace(built, raised=model.raised)
@@ -103,8 +106,8 @@ def _put_measured(whole: Stand, evidence: dict[str, Evidence], rows: NDArray[np.
         getattr(whole, field.name)[rows] = getattr(part.stand, field.name)
     for kind, values in part.evidence.items():
         n = len(whole.base_z)
-        kept = evidence.setdefault(kind, Evidence(np.full(n, np.nan), np.full(n, np.nan)))
-        kept.value[rows], kept.sigma[rows] = values.value, values.sigma
+        kept = evidence.setdefault(kind, Evidence.silent(n))
+        kept.value[rows], kept.sigma[rows], kept.spread[rows] = values.value, values.sigma, values.spread
 
 
 def _decide(layer: Layer, polygons: Objects, measured: dict[str, Evidence], options: L2Options) -> Heights:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from models_l2.storeys import storey_heights
 from twin.analysis.heights import group_percentiles, points_inside, surface_at, zonal_percentiles
 from twin.features import Objects
 from twin.grid import Raster
@@ -23,22 +24,6 @@ DEFAULT = "缺少高度 / no height"
 IMPLAUSIBLE = "实测高度不合理 / surveyed height out of range"
 UNSEEN = "表面模型上未见建筑 / nothing as high as a building in the DSM"
 CONFLICT = "高度证据矛盾 / height evidence in conflict"
-
-# Usual floor-to-floor heights by use, m: dwellings after GB 50096 (2.8 m and the slab), others after design practice.
-STOREY_HEIGHT: Mapping[str, float] = {
-    "residential": 2.9,
-    "commercial": 4.2,
-    "industrial": 6.0,
-    "public": 4.2,
-    "religious": 5.0,
-    "heritage": 5.0,
-    "education": 3.8,
-    "medical": 3.9,
-    "office": 3.8,
-    "transport": 5.0,
-    "agricultural": 4.0,
-    "mine": 6.0,
-}
 
 _BUILDING, _NEVER, _UNASSIGNED = 6, 0, 1
 _SPREAD = (16.0, 84.0)
@@ -68,11 +53,9 @@ class HeightOptions:
         unit="m",
         min=2.2,
         max=8.0,
-        doc="Height of one storey where neither the use nor the city's own buildings tell.",
+        doc="Height of one storey of a use that the table does not know.",
     )
-    storey_sigma: float = option(
-        0.3, unit="m", min=0.01, max=3.0, doc="Uncertainty of one storey where the city does not tell."
-    )
+    storey_sigma: float = option(0.6, unit="m", min=0.01, max=5.0, doc="How far that varies.")
     neighbours: int = option(
         8, min=3, max=100, doc="How many known buildings of the same use speak for an unknown one."
     )
@@ -87,10 +70,20 @@ class HeightOptions:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One kind of evidence for n buildings: value (n,) f8 m above ground and sigma (n,) f8 m; NaN where silent."""
+    """One kind of evidence for n buildings, NaN where silent.
+
+    value    (n,) f8 m above ground          sigma   (n,) f8 m, uncertainty of the value
+    spread   (n,) f8 m, how far the roof itself rises and falls about the value; 0 where nobody looked
+    """
 
     value: Floats
     sigma: Floats
+    spread: Floats
+
+    @staticmethod
+    def silent(n: int) -> Evidence:
+        """Evidence that says nothing about any of n buildings."""
+        return Evidence(np.full(n, np.nan), np.full(n, np.nan), np.zeros(n))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +143,10 @@ def from_dsm(dsm: Raster, relief: Raster, polygons: Objects, options: HeightOpti
 
 
 def from_storeys(storeys: Floats, function: Objects, surveyed: Evidence, options: HeightOptions) -> Evidence:
-    """Heights (n,) of storeys times the height of one, by use.
-
-    Where at least 20 buildings of a use have both storeys and a surveyed height, the city's own median counts instead
-    of the table, and its scatter instead of the declared one.
-    """
-    known = np.where((storeys >= 1.0) & (storeys <= 200.0), storeys, np.nan)
-    uses, use = np.unique(function.astype(str), return_inverse=True)
-    single, counts = group_percentiles(surveyed.value / known, use, len(uses), [50.0, *_SPREAD])
-    own = counts >= 20
-    table = np.array([STOREY_HEIGHT.get(name, options.storey_height) for name in uses.tolist()])
-    each = np.where(own, single[:, 0], table)
-    scatter = np.where(own, np.maximum(0.5 * (single[:, 2] - single[:, 1]), 0.05), options.storey_sigma)
-    return Evidence(known * each[use], np.hypot(known * scatter[use], 0.5))
+    """Heights (n,) of storeys, by use, as the city's own surveyed buildings and the table of uses have them."""
+    other = (options.storey_height, options.storey_sigma)
+    value, sigma = storey_heights(storeys, surveyed.value, function, other)
+    return Evidence(value, sigma, np.zeros(len(value)))
 
 
 def decide(
@@ -183,14 +167,14 @@ def decide(
             speaks = np.isnan(height) & np.isfinite(evidence[name].value)
             height[speaks], sigma[speaks] = evidence[name].value[speaks], evidence[name].sigma[speaks]
             kind[speaks] = name
-    conflict = _conflicts(evidence, height, sigma, kind, options)
+    conflict = _conflicts(evidence, height, sigma, options)
     reason[conflict] = CONFLICT
     odd = np.isfinite(surveyed) & ~np.isfinite(plausible(surveyed, options).value)
     _note(reason, odd, [f"{IMPLAUSIBLE}: {value:g} m" for value in surveyed[odd].tolist()])
     near = from_neighbours(height, function, place, options)
     rest = np.isnan(height)
     fallback = odd | rest
-    low = evidence.get("low", Evidence(np.full(n, np.nan), np.full(n, np.nan)))
+    low = evidence.get("low", Evidence.silent(n))
     for name, value, spread, text in (
         ("dsm", low.value, low.sigma, UNSEEN),
         ("neighbours", near.value, near.sigma, NEIGHBOURS),
@@ -212,7 +196,7 @@ def _note(reason: Objects, rows: NDArray[np.bool_], texts: list[str]) -> None:
 def plausible(surveyed: Floats, options: HeightOptions) -> Evidence:
     """Surveyed heights (n,) within the allowed range, others silent."""
     value = np.where((surveyed >= options.least) & (surveyed <= options.most), surveyed, np.nan)
-    return Evidence(value, np.where(np.isfinite(value), options.surveyed_sigma, np.nan))
+    return Evidence(value, np.where(np.isfinite(value), options.surveyed_sigma, np.nan), np.zeros(len(value)))
 
 
 def from_neighbours(height: Floats, function: Objects, place: Floats, options: HeightOptions) -> Evidence:
@@ -238,22 +222,25 @@ def from_neighbours(height: Floats, function: Objects, place: Floats, options: H
         enough = counts >= 3
         value[askers] = np.where(enough, found[:, 0], np.nan)
         sigma[askers] = np.where(enough, np.hypot(0.5 * (found[:, 2] - found[:, 1]), 1.0), np.nan)
-    return Evidence(value, sigma)
+    return Evidence(value, sigma, np.zeros(len(value)))
 
 
 def _trusted(
     value: Floats, spread: Floats, enough: NDArray[np.bool_], base: float, counts: NDArray[np.int64]
 ) -> Evidence:
     sigma = np.hypot(base, spread / np.sqrt(np.maximum(counts, 1)))
-    return Evidence(np.where(enough, value, np.nan), np.where(enough, sigma, np.nan))
+    return Evidence(np.where(enough, value, np.nan), np.where(enough, sigma, np.nan), np.where(enough, spread, 0.0))
 
 
 def _conflicts(
-    evidence: Mapping[str, Evidence], height: Floats, sigma: Floats, kind: Objects, options: HeightOptions
+    evidence: Mapping[str, Evidence], height: Floats, sigma: Floats, options: HeightOptions
 ) -> NDArray[np.bool_]:
-    """(n,) True where a kind of evidence that was not taken lies more than `conflict` sigma away."""
+    """(n,) True where a kind of evidence lies more than `conflict` sigma away from what was taken.
+
+    The rise of a roof is no conflict: a ridge surveyed and a mean roof measured may both be right.
+    """
     apart = np.zeros(len(height), bool)
-    for name, other in evidence.items():
-        spread = np.hypot(sigma, other.sigma)
-        apart |= (kind != name) & (np.abs(other.value - height) > options.conflict * spread)
+    rise = np.max([other.spread for other in evidence.values()], axis=0)
+    for other in evidence.values():
+        apart |= np.abs(other.value - height) > options.conflict * np.hypot(sigma, other.sigma) + 2.0 * rise
     return apart

@@ -6,6 +6,7 @@ import shapely
 from shapely import Polygon, box
 
 from models_l2 import blocks
+from models_l2 import build as build_module
 from models_l2.build import L2Options, build
 from models_l2.footprints import HULLED, TOO_SMALL
 from models_l2.ground import EXTRAPOLATED, ground_gaps
@@ -95,7 +96,8 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_built(city_with):
     assert len(model(city)) == 4
 
 
-def test_the_bytes_do_not_depend_on_the_number_of_workers_or_on_a_run_before(city_with):
+def test_the_bytes_do_not_depend_on_the_number_of_workers_or_on_a_run_before(city_with, monkeypatch):
+    monkeypatch.setattr(build_module, "SPREAD_FROM", 0)
     columns = {"height": np.where(np.arange(60) % 3, 12.0, np.nan), "storeys": np.arange(60) % 7 + 1.0}
     options = L2Options(cell_size=50.0)
     one, two = (city_with(scattered(), name=name, **columns) for name in ("one", "two"))

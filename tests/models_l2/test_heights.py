@@ -15,7 +15,6 @@ from models_l2.heights import (
     decide,
     from_dsm,
     from_points,
-    from_storeys,
     plausible,
 )
 from twin.grid import Raster
@@ -31,7 +30,7 @@ def words(*values: str) -> np.ndarray:
 
 def verdict(n: int, surveyed: list[float], **evidence: list[float]) -> object:
     given = {"surveyed": plausible(np.array(surveyed), OPTIONS)}
-    given |= {name: Evidence(np.array(values), np.full(n, 0.5)) for name, values in evidence.items()}
+    given |= {name: Evidence(np.array(values), np.full(n, 0.5), np.zeros(n)) for name, values in evidence.items()}
     place = np.column_stack([np.arange(n) * 10.0, np.zeros(n), np.full(n, 90.0)])
     return decide(given, np.array(surveyed), words(*["residential"] * n), place, OPTIONS)
 
@@ -94,7 +93,7 @@ def test_a_shed_asks_sheds_rather_than_the_towers_around_it():
 
 def test_where_a_surface_model_shows_no_building_neither_neighbours_nor_silence_decide():
     nan = np.full(4, NAN)
-    low = Evidence(np.array([1.5, 1.5, NAN, NAN]), np.array([1.6, 1.6, NAN, NAN]))
+    low = Evidence(np.array([1.5, 1.5, NAN, NAN]), np.array([1.6, 1.6, NAN, NAN]), np.zeros(4))
     found = verdict(4, [NAN, 9.0, 9.0, 9.0], dsm=nan)
     assert found.evidence[0] == "neighbours"
     given = {"surveyed": plausible(np.array([NAN, 9.0, 9.0, 9.0]), OPTIONS), "low": low}
@@ -107,14 +106,13 @@ def test_where_a_surface_model_shows_no_building_neither_neighbours_nor_silence_
     assert found.fallback.tolist() == [True, False, False, False]
 
 
-def test_storeys_count_by_use_and_by_the_city_s_own_buildings_where_there_are_enough():
-    n = 30
-    storeys = np.append(np.full(n, 5.0), [6.0, 6.0, NAN, 0.0])
-    surveyed = plausible(np.append(np.full(n, 5 * 3.3), [NAN, NAN, NAN, NAN]), OPTIONS)
-    function = words(*["residential"] * n, "residential", "industrial", "residential", "residential")
-    found = from_storeys(storeys, function, surveyed, OPTIONS)
-    assert found.value[n : n + 2] == pytest.approx([6 * 3.3, 36.0])
-    assert np.isnan(found.value[n + 2 :]).all()
+def test_the_rise_of_a_roof_is_no_conflict():
+    ridge, mean = plausible(np.array([20.0, 20.0]), OPTIONS), np.array([15.0, 15.0])
+    dsm = Evidence(mean, np.full(2, 0.6), np.array([3.0, 0.2]))
+    found = decide(
+        {"surveyed": ridge, "dsm": dsm}, ridge.value, words("heritage", "heritage"), np.ones((2, 3)), OPTIONS
+    )
+    assert found.conflict.tolist() == [False, True]
 
 
 def test_points_inside_count_classified_first_and_unclassified_where_there_are_none(frame):
