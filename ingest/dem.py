@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class HeightReader:
 
     def read(self, delivery: Delivery, frame: Frame) -> Reading:
         """The raster; holes inside it are filled where the kind wants it, and their number is said."""
-        lineage, warnings = delivery.lineage(), []
+        lineage = delivery.lineage()
         with ExitStack() as stack:
             sheets = [stack.enter_context(open_sheet(path, delivery, frame)) for path in delivery.files()]
             for sheet in sheets:
@@ -57,21 +58,20 @@ class HeightReader:
             values = _mosaic(sheets, box)
             lineage = _steps(lineage, sheets, frame)
         values, lines, strange = self._metres(values, delivery, frame)
-        warnings += lines
         lineage = lineage.step(f"{strange} cells outside the believable range emptied") if strange else lineage
         holes = 0
         if self.fills:
             values, holes = fill_holes(values)
         if holes:
             lineage = lineage.step(f"{holes} cells in holes filled by inverse distance")
-            warnings.append(f"{sheets[0].shown}: {holes} cells without height inside the {self.kind}, filled")
+            lines.append(f"{sheets[0].shown}: {holes} cells without height inside the {self.kind}, filled")
         empty = int(np.count_nonzero(np.isnan(values)))
         if empty == values.size:
             raise SourceError(
                 f"{sheets[0].shown}: no cell has a height; check nodata of source {delivery.source.name!r}"
             )
         tally = {"cells": int(values.size), "filled": holes, "empty": empty, "sheets": len(sheets)}
-        return Reading(Raster(values, box), lineage, warnings=tuple(warnings), tally=tally)
+        return Reading(Raster(values, box), lineage, warnings=tuple(lines), tally=tally)
 
     def _metres(
         self, values: NDArray[np.float32], delivery: Delivery, frame: Frame
@@ -119,7 +119,10 @@ def open_sheet(path: Path, delivery: Delivery, frame: Frame) -> Iterator[Sheet]:
     """
     shown = delivery.shown(path)
     with readable(shown), ExitStack() as stack:
-        dataset = stack.enter_context(rasterio.open(path, NUM_THREADS="ALL_CPUS"))
+        with warnings.catch_warnings():
+            # A raster without georeference is refused below, in words of ours.
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            dataset = stack.enter_context(rasterio.open(path, NUM_THREADS="ALL_CPUS"))
         crs = crs_of(delivery, dataset.crs.to_string() if dataset.crs else "", shown)
         if crs in MAP_DATUMS:
             raise SourceError(f"{shown}: a raster cannot be read in {crs}; ask for it in a projected CRS")

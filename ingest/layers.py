@@ -48,6 +48,7 @@ class FeatureReader:
         name, lineage = self.feature_class, delivery.lineage()
         ids = source_ids(raw, delivery, name)
         columns, lines = columns_of(raw, delivery, name)
+        lines = [*raw.notes, *lines]
         if not len(raw):
             line = f"{raw.shown}: the layer is empty"
             return Reading(Layer.empty(name, frame), lineage, warnings=(line,), tally=feature_tally(0, 0, ()))

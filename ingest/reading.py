@@ -58,7 +58,8 @@ class Delivery:
     def lineage(self) -> Lineage:
         """Lineage before any step, from the declaration."""
         source = self.source
-        return Lineage(source.name, source.licence, source.date, source.accuracy, attribution=source.attribution)
+        steps = (source.lineage,) if source.lineage else ()
+        return Lineage(source.name, source.licence, source.date, source.accuracy, steps, source.attribution)
 
     def scale(self) -> float:
         """Metres in one declared unit of length; SourceError for a unit nobody knows."""
@@ -76,12 +77,14 @@ class RawTable:
     geometry    (n,) object array of shapely geometries in the file's CRS, None where a row has no place
     crs         CRS the file itself states, "" where it states none
     shown       file name for messages
+    notes       what the file library said while it read, one line each
     """
 
     fields: Mapping[str, NDArray[Any]]
     geometry: Objects
     crs: str
     shown: str
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.geometry)

@@ -52,6 +52,7 @@ class _Run:
     outcomes: list[Outcome] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
+    heights: dict[str, Raster] = field(default_factory=dict)
     written: set[tuple[str, str]] = field(default_factory=set)
 
     def of(self, kind: str) -> list[Reading]:
@@ -63,7 +64,8 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
     """Every declared source in the city's store, in its frame, repaired and joined; the report says what was lost.
 
     writes      layers, rasters, points, live tables, documents `ingest_report` and `sources`; what an earlier run wrote
-                and no source brings any more is taken out. Everything is read before anything is written.
+                and no source brings any more is taken out. Everything but points and pictures is read before the
+                first write, and those are written first: a delivery that cannot be read leaves the layers as they were.
     raises      MissingInputError without footprints or without a source of ground; SourceError for a file that cannot
                 be read or lacks what its declaration promises
     """
@@ -78,12 +80,12 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
     run = _Run(city, workers, readings)
     _gather_layers(run, registry)
     _join(run, options)
-    _write_heights(run)
     _write_points(run)
+    _write_imagery(run)
+    _write_heights(run)
     _name_outsiders(run)
     _write_layers(run)
     _write_live(run)
-    _write_imagery(run)
     return _finish(run)
 
 
@@ -129,6 +131,7 @@ def _write_heights(run: _Run) -> None:
         parts = run.of(kind)
         if parts:
             reading = merge(parts)
+            run.heights[kind] = reading.noun
             run.city.store.write_raster(kind, reading.noun, reading.lineage)
             run.written.add(("raster", kind))
             run.warnings += reading.warnings
@@ -156,9 +159,8 @@ def _write_points(run: _Run) -> None:
 def _name_outsiders(run: _Run) -> None:
     """Footprints that no ground lies under stay, but are named."""
     store, buildings = run.city.store, run.layers["building"].noun
-    dems = run.of("dem")
-    if dems:
-        outside = _outside_raster(buildings, merge(dems).noun)
+    if "dem" in run.heights:
+        outside = _outside_raster(buildings, run.heights["dem"])
         where = "高程数据范围之外 / footprint outside the DEM"
     else:
         extent = store.item("points", "points").extent if store.has("points", "points") else None

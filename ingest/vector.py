@@ -46,8 +46,8 @@ def read_vector(path: Path, delivery: Delivery) -> RawTable:
         _require_whole(path, shown)
     encoding = _shape_encoding(path, source.encoding) if shape else ""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
             meta, _, wkb, fields = pyogrio.raw.read(
                 target, layer=layer, encoding=_NEUTRAL if shape else None, datetime_as_string=True
             )
@@ -59,7 +59,8 @@ def read_vector(path: Path, delivery: Delivery) -> RawTable:
     names = list(meta["fields"])
     if shape:
         names, fields = _decode(names, fields, encoding, shown, source.encoding)
-    return RawTable(dict(zip(names, fields, strict=True)), geometry, _own_crs(path, meta["crs"]), shown)
+    notes = dict.fromkeys(f"{shown}: {str(line.message)[:160]}" for line in said)
+    return RawTable(dict(zip(names, fields, strict=True)), geometry, _own_crs(path, meta["crs"]), shown, tuple(notes))
 
 
 def _choose_layer(path: Path, wanted: str, shown: str) -> str | None:

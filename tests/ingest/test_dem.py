@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import rasterio.errors
 from affine import Affine
 
 from ingest.dem import HeightReader, fill_holes, merge
@@ -137,9 +138,9 @@ def test_a_raster_of_no_or_another_crs_is_refused(declared, profile, words, writ
         DEM.read(deliver("dem.tif", "dem", **declared), frame)
 
 
-@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_a_picture_without_place_is_refused(write_raster, deliver, frame, ground):
-    write_raster("dem.tif", ground, transform=Affine.identity())
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        write_raster("dem.tif", ground, transform=Affine.identity())
     with pytest.raises(SourceError, match="no georeference"):
         DEM.read(deliver("dem.tif", "dem"), frame)
 
