@@ -73,7 +73,7 @@ def build(city: City, options: TileOptions, workers: Workers) -> Report:
 def version_of(inputs: list[Item], options: TileOptions) -> str:
     """Twelve hex digits that change with any input, option or writer, and with nothing else."""
     text = orjson.dumps(
-        [WRITER, imagery.gdal_version(), [[i.kind, i.name, i.digest] for i in inputs], as_table(options)],
+        [WRITER, [[i.kind, i.name, i.digest] for i in inputs], as_table(options)],
         option=orjson.OPT_SORT_KEYS,
     )
     return hashlib.sha256(text).hexdigest()[:12]
