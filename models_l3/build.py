@@ -18,7 +18,8 @@ from models_l3.houses import HouseTable
 from models_l3.monuments import STAGE, build_monuments
 from models_l3.pack import HouseWords, Placed, house_solids, solids_of
 from models_l3.style import styles
-from models_l3.walls.town import WallFacts, build_wall, wall_facts
+from models_l3.walls.pieces import WallFacts, wall_facts
+from models_l3.walls.town import build_wall
 from twin.city import City
 from twin.features import Layer, objects
 from twin.grid import Bounds, Raster
@@ -185,10 +186,10 @@ def _roads(city: City) -> Layer | None:
 
 
 def _wall(facts: WallFacts, key: str, city: City, relief: Raster) -> list[Placed]:
-    """Every piece of the wall at its place; where the relief ends, the nearest known ground is taken."""
+    """Every piece of the wall at its place; where the relief ends, its median stands in."""
     centre, turn = _centre(city, facts)
     rotate = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    known = float(np.nanmedian(relief.values))
+    known = float(np.nanmedian(relief.values.astype(np.float64)))
 
     def ground(xy: Array) -> Array:
         z = relief.sample(np.atleast_2d(xy) @ rotate + centre)
@@ -254,7 +255,7 @@ def _batches(
     upper = houses.storeys >= 2
     for ix, iy in np.unique(np.concatenate([item_cells, house_cells]), axis=0).tolist():
         parts = []
-        chosen = [placed[k] for k in np.flatnonzero((item_cells == (ix, iy)).all(axis=1))]
+        chosen = [placed[k] for k in np.flatnonzero((item_cells == (ix, iy)).all(axis=1)).tolist()]
         if chosen:
             parts.append(solids_of(chosen, city.frame))
         here = (house_cells == (ix, iy)).all(axis=1)

@@ -199,7 +199,11 @@ class Heights:
 
 
 def house_table(
-    boxes: Boxes, turn: Array, ground: tuple[Array, Array], known: Heights, words: tuple[Array, Array]
+    boxes: Boxes,
+    turn: Array,
+    ground: tuple[Array, Array],
+    known: Heights,
+    words: tuple[NDArray[np.bool_], NDArray[np.bool_]],
 ) -> HouseTable:
     """Houses ready to build; gaps filled by the typology of the courtyard house.
 

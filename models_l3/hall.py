@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_l3 import parts
-from models_l3.mesh import Mesh, box, frustum, join, rectangle
-from models_l3.plan import bay_lines, perimeter_columns
+from models_l3.mesh import Mesh, frustum, join, rectangle
+from models_l3.plan import perimeter_columns
 from models_l3.roofs.kinds import Roof, RoofSpec, build_roof
 from models_l3.roofs.ornaments import RidgeStyle, ornaments, ridges
 from models_l3.roofs.shell import FLYING, Corner, Paint, Profile, profile_of
@@ -66,7 +66,8 @@ def fitted(style: Style, size: tuple[float, float]) -> Style:
     if not style.height:
         return style
     wanted = style.height - style.platform
-    factors, tops = [1.0, 1.1], []
+    factors = [1.0, 1.1]
+    tops: list[float] = []
     for _ in range(3):
         trial = _stretched(style, factors[-1] if len(tops) else factors[0])
         tops.append(max(float(p.mesh.vertices[:, 2].max()) for p in hall(trial, size, -style.platform)))
@@ -163,15 +164,14 @@ def _body(style: Style, s: Storey, index: int, made: dict[str, list[Mesh]]) -> N
     diameter = min(max(s.column / (8.0 if style.is_old else 10.0), 0.24), 0.8)
     front = 0.45 if style.wall == "lattice" and style.sides == 4 else 0.0
     if style.wall != "brick" or s.half[0] > SMALL:
-        _add(made, "columns", parts.columns(at, s.column, diameter).moved(**up))
+        _add(made, "columns", parts.columns(at, s.column, diameter, index == 0).moved(**up))
     _add(made, "body", parts.walls(s.half, style.sides, s.column + PLATE, front, style.wall_material).moved(**up))
     _add(made, "brackets", parts.beams(s.half, style.sides, s.column, min(0.09 * s.column, 0.55)).moved(**up))
     z0 = s.column + PLATE
     _add(made, "brackets", parts.bracket_band(s.half, style.sides, z0, z0 + s.bracket + 0.06, s.reach).moved(**up))
     if style.brackets:
-        _add(
-            made, "brackets", parts.bracket_sets(s.half, s.bays, style.sides, (z0, z0 + s.bracket), s.reach).moved(**up)
-        )
+        place = parts.BracketPlace(s.half, s.bays, style.sides, between=index == 0)
+        _add(made, "brackets", parts.bracket_sets(place, (z0, z0 + s.bracket), s.reach).moved(**up))
     _add(made, "openings", *(m.moved(**up) for m in _openings(style, s, front, index)))
     if index == len(style.tiers) - 1 or not style.tiers:
         board = parts.plaque(-s.half[1] - 0.5, s.z + s.column + 0.2, (1.3, 1.5) if s.column > 4 else (1.6, 0.7))
@@ -332,11 +332,3 @@ def _balcony(half: tuple[float, float], sides: int, z: float) -> Mesh:
     ]
     made.append(parts.balustrade(_shrunk(floor), z + BALCONY, 0.0, "red_lacquer"))
     return join(made)
-
-
-def passage_marks(half: tuple[float, float], height: float) -> Mesh:
-    """Dark openings of a cross passage on all four sides of a base."""
-    lines = bay_lines(2 * half[0], 3)
-    x = (float(lines[2]) - 0.4, half[1] + 0.06)
-    y = (half[0] + 0.06, float(bay_lines(2 * half[1], 3)[2]) - 0.4)
-    return join([box([-a, -b, -0.02], [a, b, height], "dark_opening") for a, b in (x, y)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,11 +71,14 @@ def _bar(a: Array, b: Array, low: float, high: float, half: float, material: str
     return frustum(ring, low, ring, high, material, Surface.INSTALLATION)
 
 
-def columns(at: Array, height: float, diameter: float, material: str = "red_lacquer") -> Mesh:
-    """Eight-sided columns (n,2) with stone bases; thinner at the top."""
-    foot, head = regular(8, diameter / 2), regular(8, diameter * 0.44)
-    shaft = frustum(foot, -SUNK, head, height + SUNK, material, Surface.INSTALLATION)
+def columns(at: Array, height: float, diameter: float, based: bool = True) -> Mesh:
+    """Columns (n,2), thinner at the top: eight-sided with stone bases, or six-sided without on an upper storey."""
+    sides = 8 if based else 6
+    foot, head = regular(sides, diameter / 2), regular(sides, diameter * 0.44)
+    shaft = frustum(foot, -SUNK, head, height + SUNK, "red_lacquer", Surface.INSTALLATION)
     points = np.column_stack([at, np.zeros(len(at))])
+    if not based:
+        return copies(shaft, points)
     half = np.array([0.75, 0.75, 0.0]) * diameter
     bases = boxes(points - half - [0, 0, SUNK], points + half + [0, 0, 0.12], "stone", Surface.INSTALLATION)
     return join([copies(shaft, points), bases])
@@ -106,28 +111,41 @@ def bracket_band(half: tuple[float, float], sides: int, z0: float, z1: float, re
     return frustum(low, z0 - 0.02, high, z1, "bracket_paint", Surface.INSTALLATION)
 
 
-def bracket_sets(
-    half: tuple[float, float], bays: tuple[int, int], sides: int, z: tuple[float, float], reach: float
-) -> Mesh:
-    """Stepped bracket sets (B1) over every column and bay middle, each three boxes growing outwards."""
-    at_columns, middles, out_middles = perimeter_columns(half, bays, sides)
-    out = np.concatenate([column_outward(at_columns, half, sides), out_middles])
-    points = np.concatenate([at_columns, middles])
+@dataclass(frozen=True, slots=True)
+class BracketPlace:
+    """Where bracket sets stand: half sizes and bays of the body, its sides, with or without sets between columns."""
+
+    half: tuple[float, float]
+    bays: tuple[int, int]
+    sides: int = 4
+    between: bool = True
+
+    def points(self) -> tuple[Array, Array]:
+        """Places (n,2) and outward directions (n,2), unit length."""
+        at, middles, out_middles = perimeter_columns(self.half, self.bays, self.sides)
+        out = column_outward(at, self.half, self.sides)
+        if not self.between:
+            return at, out
+        return np.concatenate([at, middles]), np.concatenate([out, out_middles])
+
+
+def bracket_sets(place: BracketPlace, z: tuple[float, float], reach: float) -> Mesh:
+    """Stepped bracket sets (B1), each three boxes growing outwards; corner sets of a rectangle get a diagonal arm."""
+    at, out = place.points()
+    points = np.column_stack([at, np.zeros(len(at))])
     height = z[1] - z[0]
     width = max(0.5, 0.55 * height)
     levels = np.arange(3)
     lows = np.column_stack([-width * (0.35 + 0.25 * levels), -reach * (levels + 1) / 3, z[0] + height * levels / 3])
     highs = np.column_stack([width * (0.35 + 0.25 * levels), np.full(3, 0.25), z[0] + height * (levels + 0.86) / 3])
     unit = boxes(lows, highs, "bracket_paint", Surface.INSTALLATION)
-    stretch = 1.0 / np.maximum(np.abs(out).max(axis=1), 1e-9) if sides == 4 else np.ones(len(out))
     angles = np.arctan2(out[:, 0], -out[:, 1])
-    made = [copies(unit, np.column_stack([points, np.zeros(len(points))]), angles)]
-    diagonal = stretch > 1.2
-    if diagonal.any():
-        arm = box(
-            [-0.12, -1.35 * reach, z[0] + 0.3 * height], [0.12, 0.2, z[1] - 0.05], "bracket_paint", Surface.INSTALLATION
-        )
-        made.append(copies(arm, np.column_stack([points[diagonal], np.zeros(diagonal.sum())]), angles[diagonal]))
+    made = [copies(unit, points, angles)]
+    diagonal = np.abs(out).max(axis=1) < 0.8
+    if place.sides == 4 and diagonal.any():
+        low, high = [-0.12, -1.35 * reach, z[0] + 0.3 * height], [0.12, 0.2, z[1] - 0.05]
+        arm = box(low, high, "bracket_paint", Surface.INSTALLATION)
+        made.append(copies(arm, points[diagonal], angles[diagonal]))
     return join(made)
 
 

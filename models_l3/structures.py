@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,7 @@ from models_l3.style import Style
 from twin.meshes import Surface
 
 Array = NDArray[np.float64]
+CAP = 1.0  # m, roofs of an archway beyond their posts
 PANEL = ("yellow_glaze", "blue_glaze", "green_glaze")
 
 
@@ -24,37 +27,38 @@ def screen_wall(style: Style, size: tuple[float, float], ground: float) -> list[
     size     length and thickness of the panel wall, m; `style.height` is the whole, `style.platform` the base
     """
     half, base = (size[0] / 2, size[1] / 2), style.platform
-    coping = 0.16 * style.height
     sets = 0.4
-    top = style.height - coping - 0.25
-    made = [Part("platform", _stepped_base(half, base, ground), style.evidence["platform"])]
+    roof, crown = _coping(half, style)
+    top = style.height - 0.15 - _highest([roof.body, *crown.values()])
     face = rectangle(*half)
-    panel = [frustum(face, base - 0.02, face, top - sets, "green_glaze")]
-    panel += [_dragons(half, base, top - sets)]
-    made.append(Part("panel", join(panel), style.evidence["panel"]))
-    made.append(Part("brackets", _bracket_row(half, style.count, top - sets, sets), style.evidence["brackets"]))
+    panel = [frustum(face, base - 0.02, face, top - sets, "green_glaze"), _dragons(half, base, top - sets)]
+    made = [
+        Part("platform", _stepped_base(half, base, ground), style.evidence["platform"]),
+        Part("panel", join(panel), style.evidence["panel"]),
+        Part("brackets", _bracket_row(half, style.count, top - sets, sets), style.evidence["brackets"]),
+        Part("roof", roof.body.moved(z=top + 0.15), style.evidence["roof"]),
+    ]
+    return made + [Part(kind, mesh.moved(z=top + 0.15), style.evidence[kind]) for kind, mesh in crown.items()]
+
+
+def _highest(meshes: Sequence[Mesh]) -> float:
+    return max(float(mesh.vertices[:, 2].max()) for mesh in meshes)
+
+
+def _crown(roof: Roof, ridge: RidgeStyle) -> dict[str, Mesh]:
+    """Ridges and ornaments of a roof by kind, those that it has."""
+    made = {"ridges": ridges(roof, ridge), "ornaments": ornaments(roof, ridge)}
+    return {kind: mesh for kind, mesh in made.items() if mesh is not None}
+
+
+def _coping(half: tuple[float, float], style: Style) -> tuple[Roof, dict[str, Mesh]]:
+    """The hip roof on a screen wall and what sits on it, eave purlin at z = 0."""
     eave = (half[0] + 0.55, half[1] + 0.55)
-    section = jujia([eave[1] / 2] * 2, (0.5, 0.8))
-    profile = profile_of(section, 0.0, 0.0)
-    spec = RoofSpec(
-        "wudian",
-        eave,
-        profile,
-        Corner(0.05, 0.1, 0.6),
-        0.18,
-        edge=0.0,
-        paint=Paint(style.tile, style.edge, "green_glaze", "green_glaze"),
-        rings=3,
-        samples=6,
-    )
+    profile = profile_of(jujia([eave[1] / 2] * 2, (0.5, 0.8)), 0.0)
+    paint = Paint(style.tile, style.edge, "green_glaze", "green_glaze")
+    spec = RoofSpec("wudian", eave, profile, Corner(0.05, 0.1, 0.6), 0.18, paint=paint, rings=3, samples=6)
     roof = build_roof(spec)
-    made.append(Part("roof", roof.body.moved(z=top + 0.15), style.evidence["roof"]))
-    ridge = RidgeStyle(0.4, 0.3, 0.2, 0.9, 0, 0.0, style.tile, style.ornament)
-    lift = top + 0.15
-    for kind, mesh in (("ridges", ridges(roof, ridge)), ("ornaments", ornaments(roof, ridge))):
-        if mesh is not None:
-            made.append(Part(kind, mesh.moved(z=lift), style.evidence[kind]))
-    return made
+    return roof, _crown(roof, RidgeStyle(0.4, 0.3, 0.2, 0.9, 0, 0.0, style.tile, style.ornament))
 
 
 def _stepped_base(half: tuple[float, float], base: float, ground: float) -> Mesh:
@@ -106,11 +110,12 @@ def _bracket_row(half: tuple[float, float], count: int, z: float, height: float)
 
 def archway(style: Style, size: tuple[float, float], ground: float) -> list[Part]:
     """A memorial archway of four posts and three roofs; z = 0 is the ground, the middle roof reaches `style.height`."""
-    width = size[0]
-    middle, side = 0.42 * width, 0.25 * width
+    clear = size[0] - 2 * CAP
+    middle, side = 0.46 * clear, 0.27 * clear
     posts_x = np.array([-middle / 2 - side, -middle / 2, middle / 2, middle / 2 + side])
-    high = 0.63 * style.height
-    low = 0.47 * style.height
+    roof, ridge = _cap(middle, style)
+    high = style.height - 0.75 - _highest([roof.body, *_crown(roof, ridge).values()])
+    low = 0.74 * high
     tops = np.array([low, high, high, low]) + 0.9
     feet = np.column_stack([posts_x, np.zeros(4), np.full(4, ground - 0.3)])
     half = np.array([0.3, 0.3, 0.0])
@@ -125,19 +130,13 @@ def archway(style: Style, size: tuple[float, float], ground: float) -> list[Part
         Surface.INSTALLATION,
     )
     made = [Part("posts", join([posts, stones]), style.evidence["posts"])]
-    beams, roofs, bars, figures = [], [], [], []
+    kinds: dict[str, list[Mesh]] = {"brackets": [], "roof": [], "ridges": [], "ornaments": []}
     for x, span, z in ((0.0, middle, high), (-(middle + side) / 2, side, low), ((middle + side) / 2, side, low)):
-        beams += _beams(x, span, z)
+        kinds["brackets"] += _beams(x, span, z)
         roof, ridge = _cap(span, style)
-        lift = z + 0.75
-        roofs.append(roof.body.moved(x, 0.0, lift))
-        bars += [m.moved(x, 0.0, lift) for m in (ridges(roof, ridge),) if m is not None]
-        figures += [m.moved(x, 0.0, lift) for m in (ornaments(roof, ridge),) if m is not None]
-    made.append(Part("brackets", join(beams), style.evidence["brackets"]))
-    made.append(Part("roof", join(roofs), style.evidence["roof"]))
-    made.append(Part("ridges", join(bars), style.evidence["ridges"]))
-    made.append(Part("ornaments", join(figures), style.evidence["ornaments"]))
-    return made
+        for kind, mesh in {"roof": roof.body, **_crown(roof, ridge)}.items():
+            kinds[kind].append(mesh.moved(x, 0.0, z + 0.75))
+    return made + [Part(kind, join(meshes), style.evidence[kind]) for kind, meshes in kinds.items()]
 
 
 def _beams(x: float, span: float, z: float) -> list[Mesh]:
@@ -146,7 +145,7 @@ def _beams(x: float, span: float, z: float) -> list[Mesh]:
     made = [
         box([x - reach, -0.22, z - 2.6], [x + reach, 0.22, z - 2.0], "bracket_paint"),
         box([x - reach, -0.2, z - 0.7], [x + reach, 0.2, z - 0.05], "bracket_paint"),
-        box([x - 0.3 * span, -0.16, z - 2.05], [x + 0.3 * span, 0.16, z - 0.65], "gilt"),
+        box([x - 0.3 * span, -0.16, z - 2.05], [x + 0.3 * span, 0.16, z - 0.65], "blue_glaze"),
         frustum(
             rectangle(span / 2 + 0.3, 0.3) + shift,
             z - 0.1,
@@ -163,7 +162,8 @@ def _beams(x: float, span: float, z: float) -> list[Mesh]:
 
 
 def _cap(span: float, style: Style) -> tuple[Roof, RidgeStyle]:
-    eave = (span / 2 + 1.0, 1.9)
+    """The small roof of one opening of an archway and its ridge style."""
+    eave = (span / 2 + CAP, 1.9)
     profile = profile_of(jujia([0.75, 0.75], (0.5, 0.75)), 0.4, 0.2)
     spec = RoofSpec(
         style.roof,

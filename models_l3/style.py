@@ -129,11 +129,12 @@ def _style(key: str, row: Mapping[str, Any], evidence: Mapping[str, str]) -> Sty
     unknown = sorted(set(row) - names)
     if unknown:
         raise OptionsError(f"monuments.toml [{key}]: unknown {', '.join(unknown)}; see models_l3/style.py")
-    values = {
+    values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) and name != "tiers" else value for name, value in row.items()
     }
     tiers = tuple(
         Tier(t["inset"], t["column"], t.get("balcony", False), tuple(t["bays"]) if "bays" in t else None)
         for t in row.get("tiers", [])
     )
-    return Style(**{**values, "key": key, "tiers": tiers, "evidence": {**evidence, **row.get("evidence", {})}})
+    values |= {"key": key, "tiers": tiers, "evidence": {**evidence, **row.get("evidence", {})}}
+    return Style(**values)

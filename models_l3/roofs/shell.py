@@ -165,17 +165,14 @@ def solid(points: Array, run: Array, samples: int, spec: ShellSpec, paint: Paint
     top_paint = np.where(
         gable, material_code(paint.gable), np.where(edge, material_code(paint.edge), material_code(paint.field))
     )
-    groups = [
-        (top, top_paint, np.where(gable, int(Surface.WALL), int(Surface.ROOF))),
-        (start + bottom[:, ::-1], material_code(paint.soffit), int(Surface.OUTER_CEILING)),
-        (fascia, material_code(paint.fascia), int(Surface.WALL)),
-        (inner, material_code(paint.soffit), int(Surface.OUTER_CEILING)),
-    ]
+    below = [len(bottom), len(fascia), len(inner)]
+    kinds = np.repeat([int(Surface.OUTER_CEILING), int(Surface.WALL), int(Surface.OUTER_CEILING)], below)
+    coats = np.repeat([material_code(name) for name in (paint.soffit, paint.fascia, paint.soffit)], below)
     body = Mesh(
         vertices,
-        np.concatenate([g[0] for g in groups]).astype(np.int32),
-        np.concatenate([np.broadcast_to(g[2], len(g[0])) for g in groups]).astype(np.uint8),
-        np.concatenate([np.broadcast_to(g[1], len(g[0])) for g in groups]).astype(np.uint8),
+        np.concatenate([top, start + bottom[:, ::-1], fascia, inner]).astype(np.int32),
+        np.concatenate([np.where(gable, int(Surface.WALL), int(Surface.ROOF)), kinds]).astype(np.uint8),
+        np.concatenate([top_paint, coats]).astype(np.uint8),
     )
     return weld(body)
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models_l3.facts import document
-from models_l3.hall import Part, fitted, hall
+from models_l3.hall import Part
 from models_l3.mesh import Mesh, join, sweep
 from models_l3.style import Style
 from models_l3.walls import gates
+from models_l3.walls.pieces import Piece, TowerShop, WallFacts
 from models_l3.walls.ring import Ground, Line, Parapet, WallSection, battlements, curtain, polyline, walk_height
-from twin.errors import OptionsError
 
 Array = NDArray[np.float64]
 SIDES = ("S", "E", "N", "W")
@@ -25,63 +24,10 @@ SIDE_TURN = {"S": 0.0, "E": np.pi / 2, "N": np.pi, "W": -np.pi / 2}  # local -y 
 LAP = 0.6  # m, stretches of wall reach that far into gate blocks
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One city object of the wall, in wall coordinates (x east, y north of the centre, z in the vertical datum)."""
-
-    key: str
-    name: str
-    parts: tuple[Part, ...]
-    style: Style | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WallFacts:
-    """The fact table of one wall, typed where the builder needs it."""
-
-    table: Mapping[str, Any]
-    section: WallSection
-    parapet: Parapet
-    half: tuple[float, float]
-
-    def evidence(self, part: str) -> str:
-        """Level of evidence of a part of the wall."""
-        return str(self.table["evidence"][part])
-
-    @property
-    def perimeter(self) -> float:
-        """Length of the centre line, m."""
-        return 4.0 * (self.half[0] + self.half[1])
-
-    @property
-    def corners(self) -> Array:
-        """Corners (4,2) of the centre line, counter-clockwise from the south-west."""
-        a, b = self.half
-        return np.array([[-a, -b], [a, -b], [a, b], [-a, b]])
-
-    def side_half(self, side: str) -> tuple[float, float]:
-        """Half length of a side and its distance from the centre, m."""
-        a, b = self.half
-        return (a, b) if side in "SN" else (b, a)
-
-
-def wall_facts(key: str) -> WallFacts:
-    """The fact table of a wall; OptionsError naming the known ones."""
-    known = document("walls")
-    if key not in known:
-        raise OptionsError(
-            f"[l3] wall = {key!r}: no such wall in models_l3/tables/walls.toml; known: {', '.join(known)}"
-        )
-    t = known[key]
-    section = WallSection(t["height"], t["base"], t["top"], t["buried"])
-    parapet = Parapet(t["sill"], tuple(t["merlon"]), t["merlon_gap"])
-    return WallFacts(t, section, parapet, (t["length"][0] / 2, t["length"][1] / 2))
-
-
 def build_wall(facts: WallFacts, ground: Ground, styles: Mapping[str, Style]) -> list[Piece]:
     """Every piece of the wall, in a fixed order; heights from the ground under it."""
     walk = _walk(facts, ground)
-    towers = _TowerShop(styles)
+    towers = TowerShop(styles)
     pieces = _stretches(facts, ground, walk)
     for side in SIDES:
         pieces += _bastions(facts, side, ground, walk, towers)
@@ -91,24 +37,6 @@ def build_wall(facts: WallFacts, ground: Ground, styles: Mapping[str, Style]) ->
 
 
 Walk = Callable[[Array], Array]
-
-
-class _TowerShop:
-    """Builds each kind of tower once and hands out copies."""
-
-    def __init__(self, styles: Mapping[str, Style]) -> None:
-        self._styles = styles
-        self._made: dict[str, tuple[Style, list[Part]]] = {}
-
-    def tower(self, kind: str, key: str, name: str, at: tuple[float, float, float], turn: float) -> Piece:
-        """A tower of a style as a piece, its floor a platform above the walk `at`."""
-        if kind not in self._made:
-            style = fitted(self._styles[kind], self._styles[kind].size)
-            self._made[kind] = (style, hall(style, style.size, -style.platform))
-        style, made = self._made[kind]
-        x, y, z = at
-        parts = tuple(Part(p.kind, p.mesh.turned(turn).moved(x, y, z + style.platform), p.evidence) for p in made)
-        return Piece(key, name or style.name, parts, style)
 
 
 def _walk(facts: WallFacts, ground: Ground) -> Walk:
@@ -234,7 +162,7 @@ def _spot(side: str, along: float, away: float) -> Array:
     return _turned(np.array([[along, -away]]), side)[0]
 
 
-def _bastions(facts: WallFacts, side: str, ground: Ground, walk: Walk, towers: _TowerShop) -> list[Piece]:
+def _bastions(facts: WallFacts, side: str, ground: Ground, walk: Walk, towers: TowerShop) -> list[Piece]:
     """Bastions at equal steps with battlement and watch tower; two more towers stand beside all gates but the east."""
     t = facts.table
     half, away = facts.side_half(side)
@@ -271,7 +199,7 @@ def _bastions(facts: WallFacts, side: str, ground: Ground, walk: Walk, towers: _
     return pieces
 
 
-def _gate(facts: WallFacts, side: str, ground: Ground, walk: Walk, towers: _TowerShop) -> list[Piece]:
+def _gate(facts: WallFacts, side: str, ground: Ground, walk: Walk, towers: TowerShop) -> list[Piece]:
     """Gate block with tower and ramps, barbican with arrow tower, moon wall with moon tower."""
     t, g = facts.table, facts.table["gate"]
     name = next(row["name"] for row in t["gates"] if row["side"] == side)
@@ -324,7 +252,7 @@ def _ward(
     words: tuple[str, str],
     start: float,
     ground: Ground,
-    tower: tuple[_TowerShop, str, str],
+    tower: tuple[TowerShop, str, str],
 ) -> list[Piece]:
     """A walled court in front of a gate: two arms, a block with a straight passage, a tower on it."""
     kind, name = words
@@ -363,14 +291,14 @@ def _ward(
     return [*pieces, shop.tower(style, f"{style}/{side}", label, at, SIDE_TURN[side])]
 
 
-def _corner_rows(line: Line) -> Array:
+def _corner_rows(line: Line) -> NDArray[np.intp]:
     """Rows of the ends and of the mitred corners of a line."""
     bent = np.linalg.norm(line.out, axis=1) > 1.01
     bent[[0, -1]] = True
     return np.flatnonzero(bent)
 
 
-def _corners(facts: WallFacts, ground: Ground, walk: Walk, towers: _TowerShop) -> list[Piece]:
+def _corners(facts: WallFacts, ground: Ground, walk: Walk, towers: TowerShop) -> list[Piece]:
     """Corner bastions with their towers (the north-west one is the Qian tower), and control platforms outside."""
     t = facts.table
     names = ("西南", "东南", "东北", "西北")
