@@ -52,7 +52,26 @@ def test_a_hollow_behind_a_sill_stays_dry_until_the_water_passes_the_sill() -> N
     sill = found.sill[42, 152]
     assert floor < 6.0 < sill < 12.0
     assert found.intensity(Storm.of_period(10.0, STORM))[42, 152] < 0.0
-    assert found.intensity(Storm.of_period(100.0, STORM))[42, 152] == pytest.approx(12.0 - floor, abs=1e-3)
+    beside = found.beside[42, 152]
+    assert found.intensity(Storm.of_period(100.0, STORM))[42, 152] == pytest.approx(12.0 - min(floor, beside), abs=1e-3)
+
+
+def test_water_comes_over_a_levee_though_the_ground_behind_it_drains_far_downstream() -> None:
+    box = GeoBox((200, 81), Affine(10.0, 0.0, 0.0, 0.0, -10.0, 2000.0), FRAME)
+    x, y = np.meshgrid(*box.centers())
+    away = np.abs(x - 405.0)
+    z = 1000.0 + 0.005 * y + np.where(away > 10.0, 2.0, 0.0) + np.where(np.abs(away - 60.0) < 6.0, 2.5, 0.0)
+    z += np.where(away > 70.0, 0.001 * away, 0.0)
+    line = shapely.LineString([(405.0, 2000.0), (405.0, 0.0)])
+    scene = Scene(Raster(z, box), {"river": Layer.build("river", FRAME, ["r"], [line], {"width": [20.0]})})
+    table = FloodOptions(stage_periods=(10.0, 100.0), stage_heights=(4.0, 5.0))
+    found = field(scene, table)
+    behind = (20, 55)
+    assert found.hand[behind] > 9.0 or np.isnan(found.hand[behind])
+    assert found.beside[behind] == pytest.approx(2.15, abs=0.05)
+    assert found.beside_sill[behind] == pytest.approx(4.5, abs=0.06)
+    assert not found.intensity(Storm.of_period(10.0, STORM))[behind] > 0.0
+    assert found.intensity(Storm.of_period(100.0, STORM))[behind] == pytest.approx(2.85, abs=0.06)
 
 
 def test_declared_stages_are_met_at_their_return_periods_and_grow_between() -> None:

@@ -7,6 +7,7 @@ import shapely
 from tests.risk.conftest import FRAME, buildings, layers
 from twin.features import Layer
 from twin.risk.exposure import stock
+from twin.risk.loss import rank_correlation
 from twin.risk.segments import cut
 from twin.risk.tables import load_tables
 from twin.risk.uncertainty import Curve, Uncertain, level_probabilities
@@ -139,3 +140,12 @@ def test_a_unit_on_a_threshold_may_be_on_either_side_and_one_far_from_it_is_sure
     assert middle[:, 2].mean() + middle[:, 3].mean() == pytest.approx(1.0)
     sure = level_probabilities([curve], pillars, np.array([0.1, 0.2, 0.7, 0.9]), 0.4, 100, 1)
     assert sure[:, 2] == pytest.approx(1.0)
+
+
+def test_rank_correlation_agrees_with_scipy_on_ties() -> None:
+    from scipy.stats import spearmanr
+
+    rng = np.random.default_rng(2)
+    a, b = rng.integers(0, 20, 300).astype(float), rng.integers(0, 20, 300).astype(float)
+    assert rank_correlation(a, a + b) == pytest.approx(spearmanr(a, a + b)[0])
+    assert np.isnan(rank_correlation(np.ones(5), np.arange(5.0)))

@@ -80,8 +80,25 @@ def _rim(z: Any, ny: int, nx: int, closed: Any, keys: Any, cells: Any) -> int:
 
 
 @njit(cache=True)
-def flood(z: Any, ny: int, nx: int) -> Any:
+def _sources(z: Any, seeds: Any, closed: Any, keys: Any, cells: Any) -> int:
+    """Close the cells without data, heap the seeds; returns the size of the heap."""
+    size = 0
+    for i in range(z.size):
+        if np.isnan(z[i]):
+            closed[i] = True
+        elif seeds[i]:
+            closed[i] = True
+            _push(keys, cells, size, z[i], i)
+            size += 1
+    return size
+
+
+@njit(cache=True)
+def flood(z: Any, ny: int, nx: int, seeds: Any) -> Any:
     """Fill from the rim inwards; returns the filled surface f8 and the code towards the cell that was wet before.
+
+    seeds   (ny * nx,) bool cells to start from instead of the rim; empty: the rim
+    Cells that no start reaches keep their height and the code 0.
 
     source  priority flood with a first-in first-out queue inside pits (Barnes, Lehman, Mulla 2014)
     """
@@ -92,7 +109,7 @@ def flood(z: Any, ny: int, nx: int) -> Any:
     keys = np.empty(n, dtype=np.float64)
     cells = np.empty(n, dtype=np.int32)
     queue = np.empty(n, dtype=np.int32)
-    size = _rim(z, ny, nx, closed, keys, cells)
+    size = _sources(z, seeds, closed, keys, cells) if seeds.size > 0 else _rim(z, ny, nx, closed, keys, cells)
     head = 0
     tail = 0
     while size > 0 or head < tail:

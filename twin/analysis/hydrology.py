@@ -154,10 +154,47 @@ def height_above_drainage(terrain: Raster, flow: Drainage, channel: NDArray[np.b
     return replace(terrain, values=np.where(drain >= 0, z - z.ravel()[drain], np.nan), nodata=np.nan)
 
 
+@dataclass(frozen=True, slots=True)
+class Lateral:
+    """Heights above the nearest channel, whatever way the ground drains.
+
+    above   (ny, nx) f8 m above the nearest channel cell; NaN on nodata
+    sill    (ny, nx) f8 m above it that water must pass on the easiest way from any channel, >= above
+    cell    (ny, nx) i4 flat index of that channel cell
+    """
+
+    above: Floats
+    sill: Floats
+    cell: NDArray[np.int32]
+
+
+def height_above_nearest(terrain: Raster, channel: NDArray[np.bool_]) -> Lateral:
+    """Heights above the channel beside, for water that leaves its banks sideways; a levee shows as a sill.
+
+    Ground behind a levee drains along it for kilometres, so the height above drainage there is not the height above
+    the river beside it. source  relative elevation with the least barrier by priority flood from the channels
+    """
+    from scipy import ndimage
+
+    ny, nx = terrain.geobox.shape
+    dx, dy = terrain.geobox.resolution
+    start = channel & terrain.valid
+    if not start.any():
+        nothing = np.full((ny, nx), np.nan)
+        return Lateral(nothing, nothing, np.full((ny, nx), -1, dtype=np.int32))
+    rows, cols = ndimage.distance_transform_edt(~start, (dy, dx), return_distances=False, return_indices=True)
+    cell = (rows * nx + cols).astype(np.int32)
+    z = np.where(terrain.valid, terrain.values, np.nan).astype(np.float64)
+    above = z - z.ravel()[cell]
+    sill, towards = _kernels().flood(above.ravel(), ny, nx, start.ravel())
+    reached = start.ravel() | (towards != 0)
+    return Lateral(above, np.where(reached, sill, np.nan).reshape(ny, nx), cell)
+
+
 def _flooded(terrain: Raster) -> tuple[Floats, NDArray[np.uint8]]:
     z = np.where(terrain.valid, terrain.values, np.nan).astype(np.float64)
     ny, nx = terrain.geobox.shape
-    filled, towards = _kernels().flood(z.ravel(), ny, nx)
+    filled, towards = _kernels().flood(z.ravel(), ny, nx, np.zeros(0, dtype=np.bool_))
     return filled.reshape(ny, nx), towards
 
 

@@ -45,6 +45,7 @@ class RiverField:
     hand         (...) f4 m above the first channel cell downstream; NaN where the map ends before one
     sill         (...) f4 m above that channel which the water must pass to arrive here, >= hand
     reach        (...) i4 reach of that channel cell; -1 none
+    beside, beside_sill, beside_reach   the same against the nearest channel cell, for water over banks and levees
     rating       (reaches, stages) f8 m3/s carried at STAGES
     area         (reaches,) f8 m2 drained at the lower end, inside the map
     width        (reaches,) f8 m of the river; 0 unknown
@@ -55,6 +56,9 @@ class RiverField:
     hand: NDArray[np.float32]
     sill: NDArray[np.float32]
     reach: NDArray[np.int32]
+    beside: NDArray[np.float32]
+    beside_sill: NDArray[np.float32]
+    beside_reach: NDArray[np.int32]
     rating: Floats
     area: Floats
     width: Floats
@@ -63,23 +67,32 @@ class RiverField:
 
     def take(self, cells: NDArray[np.int64]) -> RiverField:
         """The field on the flat cells (m,) only."""
-        return replace(
-            self, hand=self.hand.ravel()[cells], sill=self.sill.ravel()[cells], reach=self.reach.ravel()[cells]
-        )
+        cut = {name: getattr(self, name).ravel()[cells] for name in _PER_CELL}
+        return replace(self, **cut)
 
     def stage(self, event: Storm) -> Floats:
-        """Stage of the reach each cell drains to, m above its channel; NaN without a channel."""
-        stages: Floats = np.append(stages_of(self, event), np.nan)[self.reach]
+        """Stage of the river beside each cell, m above its channel; NaN without a channel."""
+        stages: Floats = np.append(stages_of(self, event), np.nan)[self.beside_reach]
         return stages
 
     def intensity(self, event: Storm) -> Floats:
         """Depth of river water, m; below zero the metres by which the water fails to arrive. NaN without a channel.
 
-        Only water that is connected to the channel counts: the way down from a cell runs over filled terrain and
-        ends in one reach, so the stage of that reach arrives exactly when it is above the sill on the way.
+        Water arrives in two ways: up the way on which the cell drains, or sideways from the river beside it. On
+        either it must be connected: it arrives exactly when the stage of the reach is above the sill on the way.
         """
-        stage = self.stage(event)
-        return np.where(stage > self.sill, stage - self.hand, stage - self.sill).astype(np.float64)
+        stages = np.append(stages_of(self, event), np.nan)
+        upward = _margin(stages[self.reach], self.hand, self.sill)
+        sideways = _margin(stages[self.beside_reach], self.beside, self.beside_sill)
+        # Where the ground drains off the map the river beside does not speak for the river it drains to.
+        return np.where(np.isnan(upward), np.where(sideways > 0.0, sideways, np.nan), np.maximum(upward, sideways))
+
+
+_PER_CELL = ("hand", "sill", "reach", "beside", "beside_sill", "beside_reach")
+
+
+def _margin(stage: Floats, height: NDArray[np.float32], sill: NDArray[np.float32]) -> Floats:
+    return np.where(stage > sill, stage - height, stage - sill).astype(np.float64)
 
 
 def stages_of(field: RiverField, storm: Storm) -> Floats:
@@ -117,7 +130,8 @@ class RiverFlood:
         produces="depth",
         unit="m",
         method="Height above nearest drainage (Nobre et al. 2011); stage from the declared table or from Manning's "
-        "equation on reach-averaged sections (Zheng et al. 2018); only water connected to the channel.",
+        "equation on reach-averaged sections (Zheng et al. 2018); only water connected to the channel, over the "
+        "ground it drains by or over the bank beside.",
     )
 
     def prepare(self, scene: Scene, options: tuple[Watershed, FloodOptions]) -> RiverField:
@@ -143,7 +157,12 @@ def _field(shed: Watershed, river: Layer | None, options: FloodOptions) -> River
     width = np.zeros(count)
     if river is not None and shed.by_lines:
         width = np.nan_to_num(river.column("width"))[shed.channels.line]
+    lateral = hydrology.height_above_nearest(shed.relief, shed.channels.mask)
+    beside = np.where(lateral.cell >= 0, shed.channels.reach.ravel()[lateral.cell], -1).astype(np.int32)
     return RiverField(
+        beside=lateral.above.astype(np.float32),
+        beside_sill=lateral.sill.astype(np.float32),
+        beside_reach=beside,
         hand=hand.astype(np.float32),
         sill=np.maximum(hand, hand + raised).astype(np.float32),
         reach=reach,

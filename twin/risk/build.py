@@ -18,7 +18,7 @@ from twin.hazards import Scene
 from twin.hazards.storm import Storm
 from twin.lineage import Lineage
 from twin.outcome import Outcome, Report
-from twin.risk.loss import event_frequencies, losses
+from twin.risk.loss import event_frequencies, losses, rank_correlation
 from twin.risk.scenario import ZoneResult, run_flood, water_at
 from twin.risk.scene import Ground, Units, ZoneOptions, ZoneScene, make_scene
 from twin.risk.summary import Zones, event_loss
@@ -201,8 +201,6 @@ def _balance(scene: ZoneScene, ground: Ground, result: ZoneResult) -> dict[str, 
 
 def _yearly(scene: ZoneScene, result: ZoneResult) -> dict[str, Any]:
     """Expected yearly loss and people reached, and how well the index ranks buildings by that loss."""
-    from scipy.stats import spearmanr
-
     units, periods = scene.buildings, np.array(sorted(scene.options.loss_periods))
     depths = [water_at(units, Storm.of_period(float(t), scene.options.storm)).depth for t in periods]
     loss = np.array([event_loss(units, depth, scene.tables) for depth in depths])
@@ -210,12 +208,12 @@ def _yearly(scene: ZoneScene, result: ZoneResult) -> dict[str, Any]:
     ones, frequency = np.ones(len(units)), event_frequencies(periods)
     yearly = losses(loss, ones, frequency)
     graded = np.isfinite(result.buildings.score) & (yearly.by_asset > 0.0)
-    rank = float(spearmanr(result.buildings.score[graded], yearly.by_asset[graded])[0]) if graded.sum() > 2 else None
+    rank = rank_correlation(result.buildings.score[graded], yearly.by_asset[graded])
     return {
         "loss_by_period_10k_yuan": {f"{t:g}": round(float(v)) for t, v in zip(periods, yearly.by_event, strict=True)},
         "annual_loss_10k_yuan": round(yearly.annual, 1),
         "annual_people_reached": round(losses(people, ones, frequency).annual, 1),
-        "spearman_index_loss": None if rank is None else round(rank, 3),
+        "spearman_index_loss": None if np.isnan(rank) else round(rank, 3),
     }
 
 

@@ -60,3 +60,16 @@ def event_frequencies(periods: Floats) -> Floats:
     """Frequency per year (events,) f8 that stands for each return period (rising): each up to the next rarer one."""
     reach = 1.0 / periods
     return reach - np.append(reach[1:], 0.0)
+
+
+def rank_correlation(a: Floats, b: Floats) -> float:
+    """Spearman's rank correlation of two lists, equal values sharing their mean rank; NaN below three pairs."""
+    if len(a) < 3:
+        return float("nan")
+    ranks = []
+    for values in (a, b):
+        _, inverse, count = np.unique(values, return_inverse=True, return_counts=True)
+        ranks.append((np.cumsum(count) - (count - 1) / 2.0)[inverse])
+    x, y = (r - r.mean() for r in ranks)
+    spread = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / spread if spread > 0.0 else float("nan")

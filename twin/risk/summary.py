@@ -61,10 +61,15 @@ class Zones:
             return []
         if self.pillars[row, 0] <= 0.0:
             return [explain.no_hazard()]
-        return [self._driver(row, int(j)) for j in explain.top_drivers(self.phi[row : row + 1])[0]]
+        phi = self.phi[row].copy()
+        near, flood = self.keys.index("near"), self.keys.index("flood")
+        if self.raw[row, flood] > 0.0:
+            # Under water the height above it says nothing of its own.
+            phi[flood], phi[near] = phi[flood] + phi[near], 0.0
+        return [self._driver(row, int(j), float(phi[j])) for j in explain.top_drivers(phi[None, :])[0]]
 
-    def _driver(self, row: int, column: int) -> explain.Driver:
-        key = self.keys[column]
+    def _driver(self, row: int, column: int, phi: float) -> explain.Driver:
+        key, raw = self.keys[column], float(self.raw[row, column])
         words = None
         if key == "structure":
             entry = self.tables.classes["structures"].get(str(self.structure[row]))
@@ -72,9 +77,7 @@ class Zones:
             words = (entry["zh"], entry["en"])
         elif key == "heritage":
             words = ("是", "yes") if self.raw[row, column] else ("否", "no")
-        return explain.driver(
-            self.tables.indicators[key], float(self.phi[row, column]), float(self.raw[row, column]), words
-        )
+        return explain.driver(self.tables.indicators[key], phi, raw, words)
 
     def levels_by_oid(self) -> dict[str, int]:
         """oid -> level 1..5, 0 where data is insufficient."""

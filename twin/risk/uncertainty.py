@@ -34,7 +34,7 @@ class Uncertain:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A trigger with errors: depth (n,) f8 m, its quality (n,), its anchors and its weight (one or (n,)) among the triggers.
+    """A trigger with errors: depth (n,) f8 m, quality (n,), anchors, and weight (one or (n,)) among the triggers.
 
     play    depth to which the relative error applies at zero, m: ground that is just dry is uncertain too
     """
