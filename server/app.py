@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,21 +16,29 @@ from fastapi import FastAPI
 
 from server import errors
 from server.deps import Context
-from server.jobs import JobBoard
+from server.fast.static_files import Cache, Shelf
+from server.fast.tiles_path import TilePath
 from server.live.desk import Desk
 from server.live.hub import Hub
+from server.lookup.evidence import evidence_of
+from server.lookup.names import index_of
 from server.middleware import EXPOSED, Door, page_policy
 from server.routes import collections, health, incidents, landing, live, processes, scene, search, state
+from server.runs.jobs import JobBoard
 from server.settings import ServerSettings
-from server.static_files import Cache, Shelf
-from server.tiles_path import TilePath
 from twin.city import City, open_city
+from twin.errors import TwinError
+
+logger = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
 _MEBI = 1 << 20
 # The replay looks at its clock at least this often, in seconds.
 _LONGEST_NAP = 0.25
+
+# Seconds after the start until the tables of names and evidence are made.
+_SETTLE = 2.0
 
 # No exporter may appear because an environment variable says so: nothing leaves the machine.
 _QUIET: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
@@ -98,12 +107,13 @@ def context_of(app: TilePath) -> Context:
 async def _life(app: FastAPI, clock: Clock) -> AsyncIterator[None]:
     here: Context = app.state.context
     here.desk.start(clock())
-    telling = asyncio.create_task(tell(here.desk, clock))
+    beside = [asyncio.create_task(tell(here.desk, clock)), asyncio.create_task(_warm(here))]
     try:
         yield
     finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         here.hub.close()
         here.jobs.close()
 
@@ -113,6 +123,16 @@ async def tell(desk: Desk, clock: Clock) -> None:
     while True:
         desk.advance(clock())
         await asyncio.sleep(desk.wait(_LONGEST_NAP))
+
+
+async def _warm(here: Context) -> None:
+    """Make the tables that the first search and the first click would wait for, once the first page has gone out."""
+    await asyncio.sleep(_SETTLE)
+    for table in (index_of, evidence_of):
+        try:
+            await asyncio.to_thread(table, here)
+        except TwinError as error:
+            logger.warning("not made ready: %s", error)
 
 
 def _paths(app: FastAPI) -> Mapping[str, Sequence[str]]:

@@ -12,12 +12,12 @@ from fastapi import Depends, Query, Request
 from fastapi.dependencies.models import Dependant
 
 from server.errors import ForbiddenError, ParameterError
-from server.jobs import JobBoard
+from server.fast.static_files import Cache
 from server.live.desk import Desk
 from server.live.hub import Hub
 from server.negotiate import language
+from server.runs.jobs import JobBoard
 from server.settings import ServerSettings
-from server.static_files import Cache
 from twin.city import City
 from twin.store import Item
 
@@ -33,6 +33,11 @@ class Memo:
         self._kept: dict[str, tuple[str, Any]] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._door = threading.Lock()
+
+    def has(self, key: str, digest: str) -> bool:
+        """True where the value of `key` for content `digest` is made."""
+        kept = self._kept.get(key)
+        return kept is not None and kept[0] == digest
 
     def get(self, key: str, digest: str, make: Callable[[], T]) -> T:
         """The value of `key` for content `digest`; made once, others who ask meanwhile wait for it."""

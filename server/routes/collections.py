@@ -18,6 +18,7 @@ from server.answers import GEOJSON, SCHEMA, answer
 from server.deps import Context, Here, Language, columns_of, known_parameters, link, only_json
 from server.errors import ParameterError
 from server.features import Collection
+from server.lookup.evidence import evidence_of
 from twin.errors import NotFoundError
 from twin.features import FEATURE_CLASSES
 from twin.grid import Bounds
@@ -174,6 +175,9 @@ def _about_building(here: Context, oid: str, known: Mapping[str, Any]) -> dict[s
         if len(zone):
             dated = store.item("layer", "zone_flood_building").lineage.date
             found["zone"] = {**_zone(geo.features(zone)[0]["properties"]), "date": dated}
+    modelled = evidence_of(here).get(oid)
+    if modelled is not None:
+        found["heritage"] = {"key": known.get("heritage", ""), **modelled}
     if not known.get("address") and store.has("layer", "address"):
         addresses, _, _ = store.page_layer("address", equals={"building_oid": oid}, limit=1)
         found["address"] = str(addresses.columns["text"][0]) if len(addresses) else ""

@@ -12,8 +12,8 @@ from server import schemas
 from server.answers import answer
 from server.deps import Context, Here, known_parameters, link, only_json
 from server.errors import NoSuchProcessError
-from server.jobs import Job
-from server.zoning import OUTPUTS, PROCESS, inputs_schema, zoning
+from server.runs.jobs import Job
+from server.runs.zoning import OUTPUTS, PROCESS, inputs_schema, zoning
 
 router = APIRouter(tags=["processes"], dependencies=[Depends(known_parameters), Depends(only_json)])
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from server import schemas
 from server.answers import answer
-from server.deps import Context, Here, known_parameters, only_json
-from server.search_index import SearchIndex, build_index, layers_searched
+from server.deps import Here, known_parameters, only_json
+from server.lookup.names import index_of
 
 router = APIRouter(tags=["search"])
 
@@ -26,10 +26,3 @@ def search(
     """What is called so, best first."""
     found = index_of(here).find(q, limit)
     return answer(request, {"results": [entry.as_dict() for entry in found]})
-
-
-def index_of(here: Context) -> SearchIndex:
-    """The search index of what the store holds now."""
-    store = here.city.store
-    digest = " ".join(store.item("layer", name).digest for _, name in layers_searched(store))
-    return here.memo.get("search", digest, lambda: build_index(store))

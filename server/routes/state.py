@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from server import schemas
 from server.answers import answer
 from server.deps import Context, Here, known_parameters, only_json
+from server.runs.zoning import make_ready
 from twin.errors import MissingInputError
 from twin.store import Item
 
@@ -34,6 +35,8 @@ def read_state(
     if not store.has("layer", _LAYER):
         raise MissingInputError(f"{here.city.name_en} has no {theme} zones yet; `twin zones` makes them")
     item = store.item("layer", _LAYER)
+    # Who looks at the zones is likely to ask next what another storm would do.
+    make_ready(here)
     body = here.memo.get(f"state {theme}", item.digest, lambda: _table(here, theme, item))
     return answer(request, body)
 

@@ -8,7 +8,7 @@ import pytest
 
 from server.app import context_of, create_app
 from server.errors import BusyError
-from server.jobs import JobBoard
+from server.runs.jobs import JobBoard
 from tests.server.asgi import ask, client_of
 from twin.errors import OptionsError
 
@@ -35,8 +35,8 @@ def runs(monkeypatch):
             figures={"people": np.float64(3.5), "rain_mm": float("nan")},
         )
 
-    monkeypatch.setattr("server.zoning.build.zone_scene", lambda city: f"scene of {city.id}")
-    monkeypatch.setattr("server.zoning.build.run_flood", run_flood)
+    monkeypatch.setattr("server.runs.zoning.build.zone_scene", lambda city: f"scene of {city.id}")
+    monkeypatch.setattr("server.runs.zoning.build.run_flood", run_flood)
     return told
 
 
@@ -76,7 +76,7 @@ def test_an_input_out_of_range_is_the_callers_fault(app, runs):
 
 def test_the_scene_is_made_ready_once(app, runs, monkeypatch):
     made = []
-    monkeypatch.setattr("server.zoning.build.zone_scene", lambda city: made.append(1))
+    monkeypatch.setattr("server.runs.zoning.build.zone_scene", lambda city: made.append(1))
     for _ in range(3):
         assert ask(app, PATH, "POST", json={"inputs": {}}).status_code == 200
     assert made == [1]
@@ -134,8 +134,8 @@ def test_runs_beyond_the_queue_are_asked_to_come_later():
 def test_the_loop_goes_on_while_a_run_works(small_city, settings, monkeypatch):
     app, gate = create_app(small_city, settings()), threading.Event()
     nothing = SimpleNamespace(buildings=zoned({}), streets=zoned({}), summary={}, figures={})
-    monkeypatch.setattr("server.zoning.build.zone_scene", lambda city: gate.wait(10))
-    monkeypatch.setattr("server.zoning.build.run_flood", lambda scene, inputs: nothing)
+    monkeypatch.setattr("server.runs.zoning.build.zone_scene", lambda city: gate.wait(10))
+    monkeypatch.setattr("server.runs.zoning.build.run_flood", lambda scene, inputs: nothing)
 
     async def both():
         async with client_of(app) as client:

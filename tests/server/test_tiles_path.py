@@ -5,8 +5,8 @@ import json
 import brotli
 import pytest
 
-from server.static_files import LARGEST_IN_MEMORY, Cache, Shelf
-from server.tiles_path import TilePath
+from server.fast.static_files import LARGEST_IN_MEMORY, Cache, Shelf
+from server.fast.tiles_path import TilePath
 from tests.server.asgi import Answer, raw
 
 GLB = b"glTF" + bytes(range(256)) * 40

@@ -1,0 +1,1 @@
+"""The fast path: files that leave as bytes, before the framework."""

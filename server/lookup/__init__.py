@@ -1,0 +1,1 @@
+"""Tables made once from the store so that a question is answered from memory: names, evidence."""
