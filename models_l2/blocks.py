@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models_l2 import footprints, validity
 from models_l2.extrude import LOD, extrude
 from models_l2.footprints import FootprintOptions, from_polygons
-from models_l2.ground import Stand, bounds_of, extend, ground_gap, meets, read_around, stand
+from models_l2.ground import Stand, bounds_of, ground_gap, meets, read_relief, stand
 from models_l2.heights import Evidence, HeightOptions, from_dsm, from_points
 from models_l2.relief import ReliefOptions
 from twin.features import Layer, Objects, objects
@@ -127,21 +127,21 @@ def measure(job: MeasureJob) -> Measured:
     store, polygons, options = job.store, job.polygons, job.options
     bounds = bounds_of(polygons)
     rings = from_polygons(polygons, options.footprints.snap)
-    relief = read_around(store, "relief", bounds)
-    standing = stand(rings, polygons, relief)
+    relief, whole = read_relief(store, bounds)
+    standing = stand(rings, polygons, relief, whole)
     evidence: dict[str, Evidence] = {}
     if store.has("points", "points"):
         cloud = store.read_points("points", bounds=bounds)
         evidence["pointcloud"] = from_points(cloud, polygons, standing.ground_z, options.height)
     if store.has("raster", "dsm") and meets(store.raster_box("dsm"), bounds):
-        dsm = read_around(store, "dsm", bounds)
-        evidence["dsm"], evidence["low"] = from_dsm(dsm, extend(relief), polygons, options.height)
+        dsm = store.read_raster("dsm", bounds=bounds)
+        evidence["dsm"], evidence["low"] = from_dsm(dsm, whole, polygons, options.height)
     return Measured(standing, evidence)
 
 
 def raise_block(job: RaiseJob) -> Raised:
     """Closed solids of the buildings of one block; outlines that fail are tried again as their convex hulls."""
-    relief = read_around(job.store, "relief", bounds_of(job.polygons))
+    whole = read_relief(job.store, bounds_of(job.polygons))[1]
     base, roof = job.stand.base_z.copy(), _roofs(job, job.stand)
     rings = from_polygons(job.polygons, job.options.footprints.snap)
     solids = extrude(rings, base, roof, job.oid, job.frame)
@@ -149,17 +149,17 @@ def raise_block(job: RaiseJob) -> Raised:
     hulled = np.zeros(len(solids), bool)
     bad = np.flatnonzero(code)
     if len(bad):
-        mended = _raise_hulls(job, bad, relief)
+        mended = _raise_hulls(job, bad, whole)
         good = mended.code == 0
         rows = bad[good]
         base[rows], roof[rows], hulled[rows], code[rows] = mended.base_z[good], mended.roof_z[good], True, 0
-        whole = np.flatnonzero((code == 0) & ~hulled)
-        solids = concatenate([solids.take(whole), mended.solids.take(np.flatnonzero(good))])
-        place = np.argsort(np.concatenate([whole, rows]), kind="stable")
+        sound = np.flatnonzero((code == 0) & ~hulled)
+        solids = concatenate([solids.take(sound), mended.solids.take(np.flatnonzero(good))])
+        place = np.argsort(np.concatenate([sound, rows]), kind="stable")
         solids = solids.take(place)
     kept = np.flatnonzero(code == 0)
     gap = np.full(len(code), np.nan)
-    gap[kept] = ground_gap(solids, relief)
+    gap[kept] = ground_gap(solids, whole)
     attributes = {**job.attributes, "base_z": base, "ground_z": job.stand.ground_z, "roof_z": roof}
     solids = replace(solids, attributes={key: values[kept] for key, values in attributes.items()})
     return Raised(tuple(_by_cell(solids, job.cell[kept])), code, hulled, base, roof, gap)
@@ -173,10 +173,10 @@ class _Hulls:
     roof_z: Floats
 
 
-def _raise_hulls(job: RaiseJob, rows: Integers, relief: Raster) -> _Hulls:
+def _raise_hulls(job: RaiseJob, rows: Integers, whole: Raster) -> _Hulls:
     shapes = footprints.hulls(job.polygons[rows], job.options.footprints)
     rings = from_polygons(shapes, job.options.footprints.snap)
-    standing = stand(rings, shapes, relief)
+    standing = stand(rings, shapes, whole, whole)
     standing = replace(standing, ground_z=job.stand.ground_z[rows])
     roof = np.maximum(standing.ground_z + job.height[rows], standing.base_z + job.options.least_wall)
     solids = extrude(rings, standing.base_z, roof, job.oid[rows], job.frame)

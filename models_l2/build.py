@@ -199,6 +199,7 @@ def _figures(built: _Built, status: Objects, relief: ReliefFigures) -> dict[str,
         "ground_extrapolated": int(built.stand.extrapolated[solid].sum()),
         "ground_gap_max_m": _figure(np.max, np.abs(gap)),
         "ground_step_max_m": _figure(np.max, depth),
+        "roofs_below_uphill_ground": int(_sunk(built, solid).sum()),
         **{
             f"invalid_{code}": int((raised.code == code).sum())
             for code in CODES
@@ -211,6 +212,11 @@ def _figures(built: _Built, status: Objects, relief: ReliefFigures) -> dict[str,
     }
 
 
+def _sunk(built: _Built, solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(n,) True where the ground along the outline rises above the roof."""
+    return solid & (built.stand.highest_z > built.raised.roof_z)
+
+
 def _figure(of: Any, values: Floats) -> float:
     return round(float(of(values)), 3) if len(values) else 0.0
 
@@ -218,7 +224,9 @@ def _figure(of: Any, values: Floats) -> float:
 def _warnings(built: _Built, status: Objects, relief: ReliefFigures) -> Iterator[str]:
     if not len(built.layer):
         yield "building: the layer is empty; nothing was raised"
+    solid = np.isin(status.astype(str), ("done", "fallback"))
     for rows, text in (
+        (np.flatnonzero(_sunk(built, solid)), "with ground above the roof uphill (check height and DEM)"),
         (np.flatnonzero(built.heights.conflict & (status != "skipped")), "height evidence in conflict"),
         (np.flatnonzero(status == "skipped"), "without a footprint that can be raised"),
         (np.flatnonzero(status == "failed"), "solid not valid"),

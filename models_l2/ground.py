@@ -48,12 +48,12 @@ class Stand:
         return Stand(self.base_z[rows], self.ground_z[rows], self.highest_z[rows], self.extrapolated[rows])
 
 
-def stand(rings: Rings, polygons: Objects, relief: Raster) -> Stand:
+def stand(rings: Rings, polygons: Objects, relief: Raster, whole: Raster) -> Stand:
     """Base and ground of every building (n,) against the relief; NaN for buildings without rings.
 
-    relief    one band; unknown cells take the nearest known one, beyond the edge the edge goes on level
+    relief    as it is: where an outline meets unknown cells or leaves it, the ground is extrapolated
+    whole     the same without unknown cells; beyond its edge it goes on level
     """
-    whole = extend(relief)
     low, high = outline_range(ring_segments(rings), whole, rings.n)
     ground, _ = zonal_percentiles(polygons, whole.geobox, lambda xy: surface_at(whole, xy), [50.0])
     off = np.isnan(relief.sample(rings.xy, "nearest"))
@@ -88,17 +88,24 @@ def extend(relief: Raster) -> Raster:
     return replace(relief, values=values, nodata=np.nan)
 
 
-def read_around(store: Store, name: str, bounds: Bounds) -> Raster:
-    """The window of a raster that decides about `bounds`: its cells with a margin, else the nearest edge of it.
+def read_relief(store: Store, bounds: Bounds) -> tuple[Raster, Raster]:
+    """The window of the relief that decides about `bounds`: as it is, and without unknown cells.
 
-    Where no cell of the window is known, the whole raster is read, coarsely.
+    Where `bounds` lie outside, the window is the nearest edge. Unknown cells take the nearest known value of the whole
+    relief seen coarsely, so that the same place gets the same value whatever the window.
     """
-    box = store.raster_box(name)
-    raster = store.read_raster(name, bounds=_clamped(box, bounds))
-    if raster.valid.any():
-        return raster
+    box = store.raster_box("relief")
+    relief = store.read_raster("relief", bounds=_clamped(box, bounds))
+    known = relief.valid
+    if known.all():
+        return relief, extend(relief)
     ny, nx = box.shape
-    return store.read_raster(name, shape=(min(ny, _COARSE), min(nx, _COARSE)))
+    coarse = extend(store.read_raster("relief", shape=(min(ny, _COARSE), min(nx, _COARSE))))
+    x, y = np.meshgrid(*relief.geobox.centers())
+    far = coarse.sample(np.column_stack([x[~known], y[~known]]), "nearest")
+    values = relief.values.astype(np.float64)
+    values[~known] = far
+    return relief, replace(relief, values=values)
 
 
 def meets(box: GeoBox, bounds: Bounds) -> bool:
@@ -137,4 +144,4 @@ def bounds_of(polygons: Objects) -> Bounds:
 
 def ground_gaps(city: City, solids: Solids) -> Floats:
     """`ground_gap` (b,) of solids that lie close together, against the relief of the city's store."""
-    return ground_gap(solids, read_around(city.store, "relief", solids.bounds))
+    return ground_gap(solids, read_relief(city.store, solids.bounds)[1])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -13,6 +15,7 @@ from models_l2.ground import EXTRAPOLATED, ground_gaps
 from models_l2.heights import IMPLAUSIBLE
 from twin.city import City
 from twin.errors import MissingInputError
+from twin.lineage import Lineage
 from twin.meshes import concatenate
 from twin.workers import Workers
 
@@ -108,6 +111,18 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers_or_on_a_run_before(cit
     assert first == files(two)
     build(one, options, Workers(1))
     assert files(one) == first
+
+
+def test_buildings_stand_where_the_terrain_ends_too_and_every_cell_agrees(city_with, slope):
+    city = city_with(scattered(), height=np.full(60, 12.0))
+    values = slope.values.copy()
+    values[:, :17] = np.nan
+    city.store.write_raster("dem", replace(slope, values=values), Lineage("test"))
+    report = build(city, L2Options(cell_size=40.0), Workers())
+    assert report.figures["relief_unknown"] == 17 * 40
+    assert 10 < report.figures["ground_extrapolated"] < 50
+    for _, solids in city.store.read_model("l2"):
+        assert np.abs(ground_gaps(city, solids)).max() < 1e-6
 
 
 def test_a_solid_that_fails_its_check_is_raised_again_as_a_hull(city_with, monkeypatch):

@@ -82,7 +82,7 @@ def test_no_building_floats_above_any_relief(shapes, seed, resolution):
     relief = Raster(np.random.default_rng(seed).normal(1040.0, 5.0, box.shape).astype(np.float32), box)
     cleaned, _ = clean(np.array(shapes, dtype=object), OPTIONS)
     rings = from_polygons(cleaned, OPTIONS.snap)
-    found = stand(rings, cleaned, relief)
+    found = stand(rings, cleaned, relief, relief)
     oid = np.array([f"b{k}" for k in range(rings.n)], dtype=object)
     solids = extrude(rings, found.base_z, found.ground_z + 5.0, oid, FRAME)
     assert np.abs(ground_gap(solids, relief)).max() < 1e-9
