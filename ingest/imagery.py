@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.vrt import WarpedVRT
@@ -21,7 +22,13 @@ from twin.grid import GeoBox
 
 BLOCK_ROWS = 512
 BLOCK_BYTES = 96_000_000
+CACHE_MIB = 256
 _LOOK = 1024
+
+
+def bounded() -> rasterio.Env:
+    """A context in which GDAL keeps at most 256 MiB of blocks; its own default is a share of the machine's memory."""
+    return rasterio.Env(GDAL_CACHEMAX=CACHE_MIB)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 
 from ingest.dem import merge
-from ingest.imagery import ImageStream
+from ingest.imagery import ImageStream, bounded
 from ingest.layers import FeatureReader, join_readings
 from ingest.matching import MatchOptions, compose_text, join_population, match_addresses
 from ingest.observations import LiveTables, check_targets
@@ -231,9 +231,12 @@ def _write_imagery(run: _Run) -> None:
     for place, (_, _, reading) in enumerate(streams):
         stream: ImageStream = reading.noun
         name, rows = f"ortho_{place}", stream.geobox.shape[0]
-        with run.city.store.raster_writer(
-            name, stream.geobox, lineage=reading.lineage, count=3, dtype="uint8", unit=""
-        ) as writer:
+        with (
+            bounded(),
+            run.city.store.raster_writer(
+                name, stream.geobox, lineage=reading.lineage, count=3, dtype="uint8", unit=""
+            ) as writer,
+        ):
             for values, row, col in stream.blocks():
                 writer.write(values, row, col)
                 run.workers.tell(f"imagery {name}", min(rows, row + values.shape[1]), rows)

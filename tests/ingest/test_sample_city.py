@@ -31,7 +31,7 @@ def test_every_building_of_the_truth_is_in_the_store(delivered):
 def test_every_defect_that_was_put_in_is_named_and_nothing_else_is(delivered):
     _, report, truth = delivered
     words = {
-        "bowtie": "self-intersection", "spike": "repaired", "height_negative": "height -3 m",
+        "bowtie": "self-intersection", "height_negative": "height -3 m",
         "height_absurd": "height 9999 m", "outside": "outside the DEM",
     }  # fmt: skip
     told = {(o.oid, word) for o in report.outcomes for word in words.values() if word in o.reason}
