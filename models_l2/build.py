@@ -69,7 +69,7 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     raises   MissingInputError where there is no building layer or nothing to make the ground from
     """
     city.require("layer", "building", "ingest")
-    relief = make_relief(city.store, options.relief)
+    relief = make_relief(city.store, city.frame, options.relief)
     layer = city.store.read_layer("building").sort()
     polygons, outline = footprints.clean(layer.geometry, options.footprints)
     hands = workers if len(layer) >= SPREAD_FROM else Workers(1, workers.tell)

@@ -94,18 +94,27 @@ def read_relief(store: Store, bounds: Bounds) -> tuple[Raster, Raster]:
     Where `bounds` lie outside, the window is the nearest edge. Unknown cells take the nearest known value of the whole
     relief seen coarsely, so that the same place gets the same value whatever the window.
     """
-    box = store.raster_box("relief")
-    relief = store.read_raster("relief", bounds=_clamped(box, bounds))
+    return _read_window(store, "relief", bounds)
+
+
+def _read_window(store: Store, name: str, bounds: Bounds) -> tuple[Raster, Raster]:
+    box = store.raster_box(name)
+    relief = store.read_raster(name, bounds=_clamped(box, bounds))
     known = relief.valid
     if known.all():
         return relief, extend(relief)
     ny, nx = box.shape
-    coarse = extend(store.read_raster("relief", shape=(min(ny, _COARSE), min(nx, _COARSE))))
+    coarse = extend(store.read_raster(name, shape=(min(ny, _COARSE), min(nx, _COARSE))))
     x, y = np.meshgrid(*relief.geobox.centers())
     far = coarse.sample(np.column_stack([x[~known], y[~known]]), "nearest")
     values = relief.values.astype(np.float64)
     values[~known] = far
     return relief, replace(relief, values=values)
+
+
+def read_around(store: Store, name: str, bounds: Bounds) -> Raster:
+    """The window of a terrain raster that decides about `bounds`, without unknown cells; see `read_relief`."""
+    return _read_window(store, name, bounds)[1]
 
 
 def meets(box: GeoBox, bounds: Bounds) -> bool:
@@ -144,4 +153,4 @@ def bounds_of(polygons: Objects) -> Bounds:
 
 def ground_gaps(city: City, solids: Solids) -> Floats:
     """`ground_gap` (b,) of solids that lie close together, against the relief of the city's store."""
-    return ground_gap(solids, read_relief(city.store, solids.bounds)[1])
+    return ground_gap(solids, read_around(city.store, "relief", solids.bounds))

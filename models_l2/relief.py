@@ -12,6 +12,7 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import QhullError, cKDTree
 
 from twin.errors import MissingInputError
+from twin.frames import Frame
 from twin.grid import Bounds, GeoBox
 from twin.options import option
 from twin.points import PointCloud
@@ -54,7 +55,7 @@ class ReliefFigures:
     unknown: int
 
 
-def make_relief(store: Store, options: ReliefOptions) -> ReliefFigures:
+def make_relief(store: Store, frame: Frame, options: ReliefOptions) -> ReliefFigures:
     """Write the raster `relief`, block by block: the DEM with its holes filled, else ground points gridded.
 
     raises  MissingInputError where there is neither a DEM nor a classified ground point
@@ -63,7 +64,7 @@ def make_relief(store: Store, options: ReliefOptions) -> ReliefFigures:
         geobox, source = store.raster_box("dem"), "dem"
         lineage = store.item("raster", "dem").lineage.step("holes filled by linear interpolation from their rims")
     elif store.has("points", "points"):
-        geobox, source = _points_box(store, options), "points"
+        geobox, source = _points_box(store, frame, options), "points"
         lineage = store.item("points", "points").lineage.step(
             f"ground points gridded at {options.resolution:g} m, gaps filled by linear interpolation"
         )
@@ -148,11 +149,10 @@ def _linear(known: Floats, heights: Floats, wanted: Floats) -> Floats:
         return np.full(len(wanted), np.nan)
 
 
-def _points_box(store: Store, options: ReliefOptions) -> GeoBox:
+def _points_box(store: Store, frame: Frame, options: ReliefOptions) -> GeoBox:
     item = store.item("points", "points")
     if item.extent is None:
         raise MissingInputError("relief: the point cloud is empty and there is no DEM")
-    frame = store.read_points("points", bounds=(0.0, 0.0, 0.0, 0.0)).frame
     return GeoBox.from_bounds(item.extent, options.resolution, frame)
 
 

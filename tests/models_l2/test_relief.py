@@ -59,7 +59,7 @@ def test_a_dem_keeps_its_collar_and_loses_its_holes_in_any_division_into_blocks(
         monkeypatch.setattr(relief, "_BLOCK", block)
         store = FolderStore(tmp_path / name, slope.geobox.frame)
         store.write_raster("dem", Raster(values, slope.geobox), Lineage("test"))
-        figures = make_relief(store, ReliefOptions())
+        figures = make_relief(store, slope.geobox.frame, ReliefOptions())
         assert (figures.filled, figures.unknown) == (6 * 19, 40 * 4)
         reliefs.append(store.read_raster("relief").values)
     assert np.array_equal(np.isnan(reliefs[0]), np.isnan(reliefs[1]))
@@ -77,7 +77,7 @@ def test_ground_points_alone_give_a_relief_without_holes(tmp_path, frame):
     cloud = PointCloud(frame, np.column_stack([xy, 5.0 + 0.1 * xy[:, 0]]), np.full(len(xy), 2, np.uint8))
     store = FolderStore(tmp_path / "store", frame)
     store.write_points("points", [cloud], Lineage("test"))
-    figures = make_relief(store, ReliefOptions(resolution=1.0))
+    figures = make_relief(store, frame, ReliefOptions(resolution=1.0))
     made = store.read_raster("relief")
     x, _ = made.geobox.centers()
     assert figures.source == "points"
@@ -87,8 +87,8 @@ def test_ground_points_alone_give_a_relief_without_holes(tmp_path, frame):
 
 def test_no_ground_at_all_stops_with_a_remedy(tmp_path, frame, slope):
     with pytest.raises(MissingInputError, match="of kind dem or points"):
-        make_relief(FolderStore(tmp_path / "none", frame), ReliefOptions())
+        make_relief(FolderStore(tmp_path / "none", frame), frame, ReliefOptions())
     store = FolderStore(tmp_path / "void", frame)
     store.write_raster("dem", Raster(np.full_like(slope.values, np.nan), slope.geobox), Lineage("test"))
     with pytest.raises(MissingInputError, match="nodata"):
-        make_relief(store, ReliefOptions())
+        make_relief(store, frame, ReliefOptions())
