@@ -12,7 +12,7 @@ import shapely
 
 from ingest.dem import merge
 from ingest.imagery import ImageStream, bounded
-from ingest.layers import FeatureReader, join_readings
+from ingest.layers import join_readings
 from ingest.matching import MatchOptions, compose_text, join_population, match_addresses
 from ingest.observations import LiveTables, check_targets
 from ingest.quality import building_figures, completeness
@@ -275,8 +275,3 @@ def _card(source: Source, reading: Reading) -> dict[str, Any]:
         "tally": reading.tally,
         "warnings": list(reading.warnings),
     }
-
-
-def feature_kinds(registry: Registry = READERS) -> dict[str, str]:
-    """Source kind -> feature class, of every reader of features."""
-    return {kind: reader.feature_class for kind, reader in registry.items() if isinstance(reader, FeatureReader)}
