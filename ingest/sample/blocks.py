@@ -11,11 +11,12 @@ from ingest.sample import facts
 from ingest.sample.plan import Extent, Floats
 from ingest.sample.terrain import LAKE, Terrain, shili_distance, yu_line
 
-SLABS, MIDRISE, TOWERS, MALL, OFFICES, SCHOOL, HOSPITAL, WORKS, PARK, YARDS = range(10)
+SLABS, MIDRISE, TOWERS, MALL, OFFICES, SCHOOL, HOSPITAL, WORKS, PARK, YARDS, DENSE = range(11)
 KINDS = (
-    ("residential", "多层住宅区"), ("residential", "小高层住宅区"), ("residential", "高层住宅区"), ("commercial", "商业用地"),
+    ("residential", "多层住宅区"), ("residential", "小高层住宅区"), ("residential", "高层住宅区"),
+    ("commercial", "商业用地"),
     ("office", "商务办公用地"), ("education", "教育用地"), ("medical", "医疗用地"), ("industrial", "工业用地"),
-    ("park", "公园绿地"), ("village", "村庄与自建住宅"),
+    ("park", "公园绿地"), ("village", "村庄与自建住宅"), ("village", "密集自建住宅"),
 )  # fmt: skip
 # Share of each kind by quarter of the city, in the order of the codes above.
 _SHARES = np.array(
@@ -29,7 +30,8 @@ _SHARES = np.array(
 )
 _LINES_U = (
     -12400, -11700, -11000, -10300, -9500, -8600, -7700, -6800, -6000, -5200, -4400, -3650, -2950, -2300, -1650, -1080,
-    -540, 0, 540, 1080, 1500, 1880, 2820, 3150, 3700, 4300, 4950, 5600, 6250, 7000, 7800, 8600, 9400, 10200, 11000, 11400,
+    -540, 0, 540, 1080, 1500, 1880, 2820, 3150, 3700, 4300, 4950, 5600, 6250, 7000, 7800, 8600, 9400, 10200,
+    11000, 11400,
 )  # fmt: skip
 _LINES_V = (
     -9900, -9200, -8400, -7600, -6800, -6000, -5200, -4400, -3650, -2900, -2250, -1650, -1080, -540, 0, 540, 1080, 1700,
@@ -82,7 +84,7 @@ def _grid() -> tuple[Floats, Floats]:
 
 
 def _buildable(boxes: Floats, terrain: Terrain, extent: Extent) -> NDArray[np.bool_]:
-    """True where a box is off the wall's park, the rivers, the lake, the railway and the hills, and inside the extent."""
+    """True where a box is off the wall's park, the rivers, the lake, the railway, the hills, and inside the extent."""
     inside = np.ones(len(boxes), dtype=bool)
     corners = [(boxes[:, a], boxes[:, b]) for a in (0, 2) for b in (1, 3)]
     centre = (0.5 * (boxes[:, 0] + boxes[:, 2]), 0.5 * (boxes[:, 1] + boxes[:, 3]))

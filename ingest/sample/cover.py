@@ -12,6 +12,7 @@ from ingest.sample.plan import WALL_HALF_U, WALL_HALF_V, Extent, Floats
 from ingest.sample.terrain import BAIDENG, LAKE, Terrain, yu_line, yu_width
 
 POOL = (0.0, 14.5, 34.0, 4.6)
+MINE_HALF = np.array([190.0, 130.0])
 
 
 def _ellipses(u: Floats, v: Floats, a: Floats | float, b: Floats | float) -> np.ndarray:
@@ -77,7 +78,8 @@ def land_use(city: Modern, terrain: Terrain, extent: Extent) -> Table:
     grounds, rows = facts.precincts()
     ancient = shapely.box(-WALL_HALF_U, -WALL_HALF_V, WALL_HALF_U, WALL_HALF_V)
     tables = [
-        Table.of(np.array([ancient], dtype=object), name="大同古城", name_en="Ancient City of Datong", code="ancient_city"),
+        Table.of(np.array([ancient], dtype=object), name="大同古城", name_en="Ancient City of Datong",
+                 code="ancient_city"),
         Table.of(shapely.box(*grounds.T), name=facts.texts(rows, "name"), name_en=facts.texts(rows, "name_en"),
                  code=facts.texts(rows, "code")),
         Table.of(shapely.box(*(city.used.box + np.array([-3, -3, 3, 3])).T),
@@ -86,7 +88,7 @@ def land_use(city: Modern, terrain: Terrain, extent: Extent) -> Table:
     ]  # fmt: skip
     mines = [row for row in facts.table("hazards") if row["kind"] == "mine"]
     at = facts.places(mines)
-    tables.append(Table.of(shapely.box(*np.hstack([at - (190, 130), at + (190, 130)]).T), code="mine",
+    tables.append(Table.of(shapely.box(*np.hstack([at - MINE_HALF, at + MINE_HALF]).T), code="mine",
                            name=facts.texts(mines, "name"), name_en=facts.texts(mines, "name_en")))  # fmt: skip
     tables.append(_fields(city, terrain))
     return _clip(Table.join(tables), extent)

@@ -10,6 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from ingest.sample import blocks, facts
+from ingest.sample.cover import MINE_HALF
 from ingest.sample.modern import Modern
 from ingest.sample.network import Table
 from ingest.sample.plan import FRAME, FUNCTIONS, ORIGIN, ROOFS, STRUCTURES, Buildings, Extent, Floats, footprints
@@ -128,7 +129,7 @@ def hazard_sites(extent: Extent) -> Table:
     inside = extent.inside(*uv.T)
     mine = np.array([r["kind"] == "mine" for r in rows])
     geometry = shapely.points(uv + ORIGIN)
-    geometry[mine] = shapely.box(*np.hstack([uv - (190, 130), uv + (190, 130)])[mine].T + np.tile(ORIGIN, 2)[:, None])
+    geometry[mine] = shapely.box(*(np.hstack([uv - MINE_HALF, uv + MINE_HALF])[mine] + np.tile(ORIGIN, 2)).T)
     words = ("kind", "name", "name_en", "substance", "quantity", "unit", "critical")
     columns = {w: facts.texts(rows, w) for w in words}
     code = np.array([f"FX{k + 1:03d}" for k in range(len(rows))], dtype=object)

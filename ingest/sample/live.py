@@ -49,9 +49,17 @@ def _rush(t: Floats) -> Floats:
     )
 
 
+def _visits(t: Floats) -> Floats:
+    return (_bell(t, 13.4, 2.2) + 0.7 * _bell(t, 19.8, 1.8)) * (1 - 0.6 * _bell(t, 15.9, 0.8))
+
+
+def _jitter(rng: np.random.Generator, t: Floats, size: float) -> Floats:
+    return rng.normal(0.0, size, len(t))
+
+
 # Every curve: hours of the day (n,), a number 0..1 of the thing, a random generator -> values (n,).
 CURVES: dict[str, Curve] = {
-    "river": lambda t, k, r: 1.15 + 0.4 * k + 0.04 * np.sin(t / 3.8) + 1.75 * _flood(t, 0.9 * k) + r.normal(0, 0.008, len(t)),
+    "river": lambda t, k, r: 1.15 + 0.4 * k + 0.04 * np.sin(t / 3.8) + 1.75 * _flood(t, 0.9 * k) + _jitter(r, t, 0.008),
     "flow": lambda t, k, r: 24 + 10 * k + 330 * _flood(t, 0.9 * k) ** 1.4 + r.normal(0, 0.6, len(t)),
     "lake": lambda t, k, r: 2.62 + 0.16 / (1 + np.exp(-(t - 17.2) * 1.6)) + r.normal(0, 0.004, len(t)),
     "rain": lambda t, k, r: storm(t, 0.5 * (k - 0.5)) * (0.7 + 0.6 * k) * r.uniform(0.75, 1.25, len(t)),
@@ -59,20 +67,20 @@ CURVES: dict[str, Curve] = {
     "pm10": lambda t, k, r: (68 + 30 * k + 26 * _rush(t)) * _wash(t) * r.uniform(0.94, 1.06, len(t)),
     "ozone": lambda t, k, r: 38 + 118 * _sun(t - 1.8) * _wash(t) * (0.9 + 0.2 * k) + r.normal(0, 2.0, len(t)),
     "temperature": lambda t, k, r: 15.5 + 13.6 * _sun(t - 1.2) - 5.5 * (1 - _wash(t)) + r.normal(0, 0.1, len(t)),
-    "humidity": lambda t, k, r: np.clip(66 - 32 * _sun(t - 1.2) + 62 * (1 - _wash(t)) + r.normal(0, 0.8, len(t)), 12, 99),
+    "humidity": lambda t, k, r: np.clip(66 - 32 * _sun(t - 1.2) + 62 * (1 - _wash(t)) + _jitter(r, t, 0.8), 12, 99),
     "wind": lambda t, k, r: np.abs(1.8 + 1.9 * _sun(t) + 7.4 * _bell(t, 15.2, 0.45) + r.normal(0, 0.4, len(t))),
     "pond": lambda t, k, r: np.clip((0.24 + 0.16 * k) * _flood(t + 0.55, 0.1) ** 1.7 - 0.01, 0, None) + 0.0 * t,
-    "tilt": lambda t, k, r: -0.4 + 0.9 * k + 0.05 * _sun(t - 2) + 0.09 * _bell(t, 15.3, 0.5) + r.normal(0, 0.004, len(t)),
+    "tilt": lambda t, k, r: -0.4 + 0.9 * k + 0.05 * _sun(t - 2) + 0.09 * _bell(t, 15.3, 0.5) + _jitter(r, t, 0.004),
     "smoke": lambda t, k, r: 0.05 + 0.5 * _bell(t, 9.0 + k, 0.4) + np.abs(r.normal(0, 0.015, len(t))),
     "hall": lambda t, k, r: 17.2 + 4.6 * _sun(t - 3.4) - 1.2 * (1 - _wash(t)) + 0.6 * k + r.normal(0, 0.05, len(t)),
-    "traffic": lambda t, k, r: (1900 + 900 * k) * _rush(t) * (1 - 0.25 * _bell(t, 15.8, 0.7)) * r.uniform(0.93, 1.07, len(t)),
-    "crowd": lambda t, k, r: 4300 * (0.6 + 0.6 * k) * (_bell(t, 13.4, 2.2) + 0.7 * _bell(t, 19.8, 1.8)) * (1 - 0.6 * _bell(t, 15.9, 0.8)) * r.uniform(0.96, 1.04, len(t)),
-    "pump": lambda t, k, r: np.where((t > 15.6) & (t < 20.4), 210 + 90 * _flood(t, 0.0), 6.0) + r.normal(0, 1.0, len(t)),
+    "traffic": lambda t, k, r: (1900 + 900 * k) * _rush(t) * (1 - 0.25 * _bell(t, 15.8, 0.7)) + _jitter(r, t, 30),
+    "crowd": lambda t, k, r: 4300 * (0.6 + 0.6 * k) * _visits(t) * r.uniform(0.96, 1.04, len(t)),
+    "pump": lambda t, k, r: np.where((t > 15.6) & (t < 20.4), 210 + 90 * _flood(t, 0.0), 6.0) + _jitter(r, t, 1.0),
 }  # fmt: skip
 
 
 def _placed(rows: list[facts.Row], batch: Buildings) -> tuple[Floats, list[int]]:
-    """Town coordinates (n, 2) of rows with u, v or with the heritage key of a building, and that building's row or -1."""
+    """Town coordinates (n, 2) of rows with u, v or the heritage key of a building, and that building's row or -1."""
     key = "target"
     first = {name: row for row, name in reversed(list(enumerate(batch.heritage[:200]))) if name}
     target = [first.get(r[key], -1) for r in rows]
@@ -82,7 +90,7 @@ def _placed(rows: list[facts.Row], batch: Buildings) -> tuple[Floats, list[int]]
 
 
 def sensors(batch: Buildings, ids: np.ndarray, terrain: Terrain, extent: Extent) -> pd.DataFrame:
-    """One row for every series of every sensor inside the extent; longitude and latitude in WGS 84, z in the 1985 datum."""
+    """One row for every series of every sensor inside the extent; WGS 84, z in the 1985 datum."""
     rows, kinds = facts.table("sensors"), facts.table("streams")
     uv, target = _placed(rows, batch)
     lonlat = FRAME.to_lonlat(uv + ORIGIN).round(7)
@@ -91,7 +99,8 @@ def sensors(batch: Buildings, ids: np.ndarray, terrain: Terrain, extent: Extent)
     made = [
         {"oid": row["oid"], "name": row["name"], "name_en": row["name_en"], "kind": row["kind"], "lon": lonlat[k, 0],
          "lat": lonlat[k, 1], "z": z[k], "target_oid": ids[target[k]] if target[k] >= 0 else "",
-         "datastream": f"{row['oid']}/{s['property']}", "observed_property": s["property"], "datastream_name": s["name"],
+         "datastream": f"{row['oid']}/{s['property']}", "observed_property": s["property"],
+         "datastream_name": s["name"],
          "datastream_name_en": s["name_en"], "unit": s["unit"], "minimum": s["minimum"], "maximum": s["maximum"],
          "warn": s["warn"], "alarm": s["alarm"]}
         for k, row in enumerate(rows) if inside[k] for s in kinds if s["kind"] == row["kind"]

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ingest.sample import blocks, cover, delivery, facts, live, network, ortho, people, write
+from ingest.sample import blocks, canvas, cover, delivery, facts, live, network, ortho, people, write
+from ingest.sample.canvas import Layers
 from ingest.sample.delivery import Footprints
 from ingest.sample.modern import Modern, modern_city
 from ingest.sample.network import Table
 from ingest.sample.oldtown import OldTown, old_town
-from ingest.sample.ortho import Layers
 from ingest.sample.people import Addresses
 from ingest.sample.plan import FRAME, ORIGIN, Buildings, Extent, Floats
 from ingest.sample.terrain import Terrain
@@ -28,8 +28,18 @@ _ORIGIN = """licence = "CC0-1.0"
 date = "2026-06-01"
 attribution = "Pingcheng sample (synthetic)"
 lineage = "合成示例：据公开资料生成，非测绘成果 / synthetic stand-in from published facts, not a survey\""""
-# Stage above the bed of the Yu River per return period, m: made up for the sample, to be replaced by the river bureau's.
-_ZONES = ""
+_ZONES = """# ---- 风险区划参数 / risk zoning ---------------------------------------------
+[zones.flood]
+# 御河各重现期水位（高于河床，米），示例值，待水务部门给定
+# stage of the Yu River above its bed per return period, m; sample values until the river bureau gives its own
+stage_periods = [5.0, 10.0, 20.0, 50.0, 100.0, 200.0]
+stage_heights = [2.2, 3.0, 4.0, 5.0, 5.8, 6.5]
+
+[zones.storm]
+# 年最大 24 小时雨量均值与变差系数，半干旱盆地的示例值 / yearly largest 24 h rain, sample values for a semi-arid basin
+mean = 42.0
+variation = 0.55
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,8 @@ class Plan:
 
 def plan(scale: int, seed: int) -> Plan:
     """Lay the city out: monuments first, then the old town, then the city outside; exactly `scale` buildings."""
-    extent, terrain = Extent.of(scale), Terrain.of(seed)
+    extent = Extent.of(scale)
+    terrain = Terrain.of(seed, hills=not extent.small)
     great, _ = facts.monuments()
     free = scale - len(great)
     town = old_town(np.random.default_rng([seed, 1]), min(round(OLD_SHARE * free), OLD_MOST))
@@ -57,7 +68,7 @@ def plan(scale: int, seed: int) -> Plan:
     unit = np.full(len(batch), "", dtype=object)
     new = np.arange(len(batch) - len(outside), len(batch))
     lot = city.houses.lot
-    home = (lot >= 0) & ~np.isin(city.used.kind[lot], (blocks.YARDS, blocks.PARK))
+    home = (lot >= 0) & ~np.isin(city.used.kind[lot], (blocks.YARDS, blocks.DENSE, blocks.PARK))
     rank = _rank_in_lot(lot)
     unit[new[home]] = [f"{k}号楼" for k in rank[home]]
     return Plan(terrain, extent, town, city, batch, unit)
@@ -179,7 +190,9 @@ def _town_bounds(half: float) -> tuple[float, float, float, float]:
 
 def _write_pictures(folder: Path, made: Plan, layers: Layers, seed: int, tell: Tell | None) -> None:
     rng = np.random.default_rng([seed, 6])
-    stage = ortho.scene(rng, made.batch, made.town, made.city, layers, made.terrain, made.extent)
+    first = len(made.batch) - len(made.town.houses) - len(made.city.houses)
+    parties = (made.batch, made.town, made.city)
+    stage = canvas.scene(rng, parties, first, layers, (made.terrain, made.extent))
     ortho.render(folder / "ortho_city.tif", stage, write.bounds_of(made.extent), made.extent.ortho_step, tell)
     half = round(1150.0 / made.extent.fine_step) * made.extent.fine_step
     ortho.render(folder / "ortho_oldtown.tif", stage, _town_bounds(half), made.extent.fine_step, tell)

@@ -15,7 +15,8 @@ from ingest.sample.terrain import Terrain
 USE = {name: FUNCTIONS.index(name) for name in FUNCTIONS}
 ROOF = {name: ROOFS.index(name) for name in ROOFS}
 MADE_OF = {name: STRUCTURES.index(name) for name in STRUCTURES}
-URBAN_REACH = 6500.0
+URBAN_REACH, CROWDED_REACH, CROWDED = 6500.0, 2400.0, 250_000
+_KINDS = len(blocks.KINDS)
 
 # Lattice of each kind: pitch east, pitch north, plan width, plan depth, margin to the fence (m).
 _LATTICE = {
@@ -29,6 +30,7 @@ _LATTICE = {
     blocks.WORKS: (86.0, 58.0, 68.0, 38.0, 8.0),
     blocks.PARK: (230.0, 230.0, 22.0, 12.0, 20.0),
     blocks.YARDS: (16.5, 24.0, 13.5, 6.4, 5.0),
+    blocks.DENSE: (14.0, 18.4, 12.8, 5.8, 3.0),
 }
 
 
@@ -57,7 +59,7 @@ def _cells(box: Floats, kind: int) -> tuple[NDArray[np.int64], Floats, Floats, N
 
 def _homes(rng: np.random.Generator, part: Compounds, kind: int) -> Buildings:
     """Rows of slabs, mid-rises or staggered towers; one storey count per compound, a few exceptions."""
-    owner, u, v, i, j = _cells(part.box, kind)
+    owner, u, v, _, j = _cells(part.box, kind)
     _, _, w, d, _ = _LATTICE[kind]
     low, high = {blocks.SLABS: (5, 7), blocks.MIDRISE: (9, 13), blocks.TOWERS: (18, 34)}[kind]
     own = rng.integers(low, high, len(part))
@@ -71,7 +73,8 @@ def _homes(rng: np.random.Generator, part: Compounds, kind: int) -> Buildings:
     eave = storeys * 2.9 + 0.6 + rng.normal(0.0, 0.25, n)
     era = {blocks.SLABS: (1978, 2004), blocks.MIDRISE: (2003, 2020), blocks.TOWERS: (2009, 2025)}[kind]
     return buildings(
-        u, v, wide, d * rng.uniform(0.94, 1.04, n), storeys=storeys, eave=eave, height=eave + np.where(pitched, 2.6, 1.2),
+        u, v, wide, d * rng.uniform(0.94, 1.04, n), storeys=storeys, eave=eave,
+        height=eave + np.where(pitched, 2.6, 1.2),
         function=USE["residential"], structure=MADE_OF["masonry" if kind == blocks.SLABS else "rc"],
         roof=np.where(pitched, ROOF["gable"], ROOF["flat"]), year=rng.integers(*era, len(part))[owner],
         lot=owner, tint=np.clip(rng.random(len(part))[owner] + rng.normal(0, 0.05, n), 0, 1),
@@ -95,7 +98,8 @@ def _public(rng: np.random.Generator, part: Compounds, kind: int) -> Buildings:
     )
     eave = storeys * tall + 0.8
     return buildings(
-        u, v, w * rng.uniform(0.7, 1.0, n), d * rng.uniform(0.75, 1.0, n), angle=rng.choice([0.0, np.pi], n), shape=shape,
+        u, v, w * rng.uniform(0.7, 1.0, n), d * rng.uniform(0.75, 1.0, n), angle=rng.choice([0.0, np.pi], n),
+        shape=shape,
         storeys=storeys, eave=eave, height=eave + 1.4, function=USE[use], structure=MADE_OF["rc"], roof=ROOF["flat"],
         year=rng.integers(1988, 2024, len(part))[owner], lot=owner, tint=rng.random(n),
     )  # fmt: skip
@@ -117,21 +121,24 @@ def _works(rng: np.random.Generator, part: Compounds) -> Buildings:
     ).take(rng.random(n) > 0.12)  # fmt: skip
 
 
-def _yards(rng: np.random.Generator, part: Compounds) -> Buildings:
-    """Village yards: a main house on the north side, often one or two wings."""
-    owner, u, v, _, _ = _cells(part.box, blocks.YARDS)
-    _, _, w, d, _ = _LATTICE[blocks.YARDS]
-    n = len(u)
-    keep, age, tint = rng.random(n) > 0.07, rng.integers(1962, 2015, n).astype(float), rng.random(n)
+def _yards(rng: np.random.Generator, part: Compounds, kind: int) -> Buildings:
+    """Village yards: a main house on the north side, often one or two wings, nearly always where it is crowded."""
+    owner, u, v, _, _ = _cells(part.box, kind)
+    _, _, w, d, _ = _LATTICE[kind]
+    crowded = kind == blocks.DENSE
+    n, more, side = len(u), 0.38 if crowded else 0.0, 4.7 if crowded else 5.0
+    keep, age, tint = rng.random(n) > 0.07 * (not crowded), rng.integers(1962, 2015, n).astype(float), rng.random(n)
     flat = rng.random(n) < 0.3
     made = np.where(age < 1982, MADE_OF["adobe"], MADE_OF["masonry"])
+    deep = 0.5 * d + 0.5
+    wings = ((0.62 + more, -side, -deep - 3.1, 3.2, 6.0), (0.38 + 1.5 * more, side, -deep - 2.7, 3.2, 5.2))
     batches = []
-    for chance, x, y, wide, deep in ((1.0, 0.0, 0.0, w, d), (0.62, -5.0, -8.6, 3.4, 7.0), (0.38, 5.0, -9.4, 3.4, 5.6)):
+    for chance, x, y, wide, long in ((1.0, 0.0, 0.0, w, d), *wings):
         k = np.flatnonzero(keep & (rng.random(n) < chance))
         eave = (3.1 if x == 0 else 2.6) + rng.uniform(-0.2, 0.3, len(k))
         batches.append(
-            buildings(u[k] + x, v[k] + y, wide * rng.uniform(0.9, 1.0, len(k)), deep, eave=eave,
-                      height=eave + np.where(flat[k], 0.3, 0.26 * min(wide, deep)), function=USE["residential"],
+            buildings(u[k] + x, v[k] + y, wide * rng.uniform(0.9, 1.0, len(k)), long, eave=eave,
+                      height=eave + np.where(flat[k], 0.3, 0.26 * min(wide, long)), function=USE["residential"],
                       structure=made[k], roof=np.where(flat[k], ROOF["flat"], ROOF["yingshan"]), year=age[k],
                       lot=owner[k], tint=tint[k])
         )  # fmt: skip
@@ -143,8 +150,8 @@ def _build(rng: np.random.Generator, part: Compounds, kind: int) -> Buildings:
         return _homes(rng, part, kind)
     if kind == blocks.WORKS:
         return _works(rng, part)
-    if kind == blocks.YARDS:
-        return _yards(rng, part)
+    if kind in (blocks.YARDS, blocks.DENSE):
+        return _yards(rng, part, kind)
     if kind == blocks.PARK:
         owner, u, v, _, _ = _cells(part.box, kind)
         return buildings(u, v, 18.0, 9.0, eave=3.6, height=5.6, function=USE["public"], roof=ROOF["xieshan"],
@@ -154,9 +161,9 @@ def _build(rng: np.random.Generator, part: Compounds, kind: int) -> Buildings:
 
 def _capacity(part: Compounds) -> Floats:
     """About how many buildings a compound takes."""
-    density = np.array([0.94, 0.94, 0.94, 1, 1, 1, 1, 0.88, 1, 1.86])
+    density = np.array([0.94, 0.94, 0.94, 1, 1, 1, 1, 0.88, 1, 1.86, 2.88])
     total = np.zeros(len(part))
-    for kind in range(10):
+    for kind in range(_KINDS):
         rows = np.flatnonzero(part.kind == kind)
         owner = _cells(part.box[rows], kind)[0]
         total[rows] = np.bincount(owner, minlength=len(rows)) * density[kind]
@@ -173,9 +180,11 @@ def _fields(part: Compounds) -> Floats:
 def _choose(every: Compounds, urban: Floats, count: int) -> Compounds:
     """The compounds that hold `count` buildings: the city first, then villages scattered over the fields."""
     total = np.cumsum(_capacity(every))
-    city = (urban < URBAN_REACH) & (total <= 0.84 * count)
+    crowded = count > CROWDED
+    city = (urban < (CROWDED_REACH if crowded else URBAN_REACH)) & (total <= 0.84 * count)
     fields = np.flatnonzero(~city)
-    village = replace(every.take(fields), kind=np.full(len(fields), blocks.YARDS, dtype=np.int64))
+    rural = blocks.DENSE if crowded else blocks.YARDS
+    village = replace(every.take(fields), kind=np.full(len(fields), rural, dtype=np.int64))
     remote = urban[fields] > urban[city].max(initial=0.0) + 500.0
     order = np.lexsort((village.chance, ~remote))
     held = np.cumsum(_capacity(village.take(order)))
@@ -192,7 +201,7 @@ def modern_city(rng: np.random.Generator, terrain: Terrain, extent: Extent, coun
     every, urban = blocks.compounds(rng, terrain, extent)
     used = _choose(every, urban, count)
     batches, fields = [_mines(rng, terrain, extent)], _fields(used)
-    for kind in range(10):
+    for kind in range(_KINDS):
         rows = np.flatnonzero(used.kind == kind)
         made = _build(rng, used.take(rows), kind)
         batches.append(replace(made, lot=rows[made.lot]))

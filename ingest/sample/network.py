@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ingest.sample import blocks, facts
 from ingest.sample.blocks import Compounds
 from ingest.sample.oldtown import LANE, OldTown
-from ingest.sample.plan import Extent, Floats
+from ingest.sample.plan import Extent
 from ingest.sample.terrain import Terrain, shili_line, yu_line, yu_width
 
 _FIRST = "向阳振华新兴文昌和平永安友谊建设光明兴隆泰和同心富民安康迎新长青宏达广源德馨盛世"
@@ -46,7 +46,8 @@ class Table:
     @staticmethod
     def join(tables: Iterable[Table]) -> Table:
         """One table of several with the same columns, in order."""
-        items = [t for t in tables if len(t)]
+        listed = list(tables)
+        items = [t for t in listed if len(t)] or listed[:1]
         names = items[0].columns
         return Table(
             np.concatenate([t.geometry for t in items]),
@@ -71,7 +72,8 @@ def _town_streets(town: OldTown) -> Table:
     lines = np.array([shapely.LineString(facts.points(r["points"])) for r in rows], dtype=object)
     streets = _roads(
         lines, name=facts.texts(rows, "name"), name_en=facts.texts(rows, "name_en"),
-        road_class=facts.texts(rows, "road_class"), width=facts.numbers(rows, "width"), lanes=facts.numbers(rows, "lanes"),
+        road_class=facts.texts(rows, "road_class"), width=facts.numbers(rows, "width"),
+        lanes=facts.numbers(rows, "lanes"),
     )  # fmt: skip
     grounds = shapely.union_all(shapely.box(*town.grounds.T))
     lanes = _roads(
@@ -104,7 +106,7 @@ def _riverside() -> Table:
 
 
 def _minor(used: Compounds, terrain: Terrain) -> Table:
-    """Stretches of the chessboard that are no arterial: streets where a built block lies beside, field roads elsewhere."""
+    """Stretches of the chessboard that are no arterial: streets beside built blocks, field roads elsewhere."""
     us, vs = np.array(blocks._LINES_U, dtype=np.float64), np.array(blocks._LINES_V, dtype=np.float64)
     ends, names, axis = [], [], []
     arterial = _arterials()
@@ -209,6 +211,7 @@ def rivers(extent: Extent) -> Table:
     frame = shapely.box(extent.west, extent.south, extent.east, extent.north)
     made = Table.of(
         shapely.intersection(lines, frame), name=np.array(["御河", "十里河"], dtype=object),
-        name_en=np.array(["Yu River", "Shili River"], dtype=object), width=np.array([150.0, 26.0]), depth=np.array([3.1, 2.6]),
+        name_en=np.array(["Yu River", "Shili River"], dtype=object), width=np.array([150.0, 26.0]),
+        depth=np.array([3.1, 2.6]),
     )  # fmt: skip
     return made.take(~shapely.is_empty(made.geometry))

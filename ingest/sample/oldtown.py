@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import shapely
@@ -46,8 +47,8 @@ def _wards() -> list[tuple[Floats, Floats]]:
     found = []
     for us in (_U, _U_EAST):
         for vs in (_V_SOUTH, _V_NORTH):
-            for (u0, a), (u1, b) in zip(us[:-1], us[1:], strict=True):
-                for (v0, c), (v1, d) in zip(vs[:-1], vs[1:], strict=True):
+            for (u0, a), (u1, b) in pairwise(us):
+                for (v0, c), (v1, d) in pairwise(vs):
                     box = np.array([u0 + a, v0 + c, u1 - b, v1 - d], dtype=np.float64)
                     found.append((box, np.array([a, c, b, d])))
     return found
@@ -61,7 +62,7 @@ def _cut(rng: np.random.Generator, low: float, high: float, small: float, large:
 
 
 def _strips(rng: np.random.Generator, box: Floats, sides: Floats) -> tuple[Floats, Floats]:
-    """Courtyard lots (n, 5: west, south, east, north, 1 where the lane is on the south) and lane lines (m, 4) of a ward."""
+    """Courtyard lots (n, 5: west, south, east, north, 1 with the lane on the south) and lane lines (m, 4) of a ward."""
     n = max(1, round((box[3] - box[1]) / 58.0))
     pitch = (box[3] - box[1]) / n
     reach = np.where(sides == MAIN, 2.0, sides)
@@ -77,7 +78,7 @@ def _strips(rng: np.random.Generator, box: Floats, sides: Floats) -> tuple[Float
 
 
 def _shops(rng: np.random.Generator, box: Floats, main: NDArray[np.bool_]) -> tuple[list[Floats], Floats]:
-    """Shop plots (n, 5: box and side 0 west 1 south 2 east 3 north) along main streets, and what is left of the ward."""
+    """Shop plots (n, 5: box and side 0 west 1 south 2 east 3 north) on main streets, and the rest of the ward."""
     plots, rest = [], box.copy()
     for side in (1, 3, 0, 2):
         if not main[side]:

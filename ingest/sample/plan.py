@@ -1,4 +1,4 @@
-"""The words of the sample: where the town lies, how much of it is made, and buildings as arrays of oriented rectangles."""
+"""The words of the sample: where the town lies, how much of it is made, buildings as arrays of oriented rectangles."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Extent:
 class Buildings:
     """Struct of arrays, one row per building; a plan is a rectangle, an L, a U or an octagon inside `w` x `d`.
 
-    u, v        plan centre, m east and north of the archways         w, d    size along and across the plan's own x axis, m
+    u, v        plan centre, m east and north of the archways         w, d    size along and across its own x axis, m
     angle       rotation anticlockwise, radians                       shape   RECT, ELL, YOU or OCTAGON
     height      true height of the highest roof line above ground, m  eave    true eave height, m
     lot         number of the address lot it stands on, -1 none       tint    0..1, picks the roof colour
@@ -104,7 +104,8 @@ class Buildings:
     @staticmethod
     def join(batches: Iterable[Buildings]) -> Buildings:
         """One batch of several, in order."""
-        items = [b for b in batches if len(b)]
+        listed = list(batches)
+        items = [b for b in listed if len(b)] or listed[:1]
         return Buildings(**{f.name: np.concatenate([getattr(b, f.name) for b in items]) for f in fields(Buildings)})
 
 

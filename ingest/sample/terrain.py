@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates, zoom
+
+from ingest.sample.erosion import eroded
 
 Floats = NDArray[np.float64]
 
@@ -38,53 +40,67 @@ def smoothstep(low: float, high: float, x: Floats) -> Floats:
 class Terrain:
     """Heights anywhere in the domain, m above the 1985 datum, from town coordinates.
 
-    noise       (3, ny, nx) f8 on a 20 m lattice: rolling, ridged and fine relief, each about -1..1
+    noise       (2, ny, nx) f8 on a 20 m lattice: rolling and fine relief, each about -1..1
+    relief      (ny, nx) f8 on the same lattice: hills above the basin, m
     """
 
     noise: Floats
+    relief: Floats
 
     @staticmethod
-    def of(seed: int) -> Terrain:
-        """The terrain of a seed."""
+    def of(seed: int, hills: bool = True) -> Terrain:
+        """The terrain of a seed; without `hills` only what the middle of the domain needs, in a tenth of the time."""
         nx, ny = (int((DOMAIN[2] - DOMAIN[0]) / STEP), int((DOMAIN[3] - DOMAIN[1]) / STEP))
         rng = np.random.default_rng([seed, 11])
         rolling = _fractal(rng, (ny, nx), power=4.4, longest=7000.0)
-        ridged = 1.0 - 1.5 * np.abs(_fractal(rng, (ny, nx), power=4.3, longest=2600.0))
         fine = _fractal(rng, (ny, nx), power=2.8, longest=400.0)
-        return Terrain(np.stack([rolling, ridged, fine]))
-
-    def field(self, band: int, u: Floats, v: Floats) -> Floats:
-        """One noise band at any points."""
-        rows, cols = (v - DOMAIN[1]) / STEP, (u - DOMAIN[0]) / STEP
-        return map_coordinates(self.noise[band], [rows, cols], order=1, mode="nearest")
+        relief = _hills(rng, rolling, fine) if hills else np.zeros((ny, nx))
+        return Terrain(np.stack([rolling, fine]), relief)
 
     def hills(self, u: Floats, v: Floats) -> Floats:
         """Height of the hills above the basin, m; zero where the city stands."""
-        sway = 900.0 * self.field(0, u, v)
-        west = smoothstep(6300.0, 11500.0, -u + 0.35 * np.abs(v + 1500.0) + sway) * smoothstep(
-            250.0, 2600.0, shili_distance(u, v)
-        )
-        south_west = smoothstep(9300.0, 13500.0, -u - 0.9 * v + sway)
-        north_west = smoothstep(7000.0, 12500.0, 0.55 * v - 0.8 * u + sway)
-        mask = np.maximum(np.maximum(west, 0.8 * south_west), 0.55 * north_west)
-        mask = mask * smoothstep(2600.0, 5200.0, -u + 0.6 * np.abs(v))
-        ridge = self.field(1, u, v)
-        relief = 70.0 + 130.0 * np.clip(0.5 + 0.5 * self.field(0, u, v), 0, 1) + 75.0 * ridge
-        away = np.hypot(u - BAIDENG[0], 1.15 * (v - BAIDENG[1]))
-        cone = np.clip(1.0 - (away + 0.45 * sway) / 3300.0, 0.0, 1.0) ** 1.5
-        gullies = cone * (190.0 + 110.0 * (ridge - 0.4))
-        return mask * np.maximum(relief, 0.0) + np.maximum(gullies, 0.0)
+        return _sample(self.relief, u, v)
 
     def height(self, u: Floats, v: Floats) -> Floats:
         """Ground height, m, of points in town coordinates."""
         d = yu_distance(u, v)
-        z = base_level(u, v) + self.hills(u, v)
+        hills = self.hills(u, v)
+        fine = _sample(self.noise[1], u, v)
         calm = smoothstep(300.0, 1200.0, d) * smoothstep(200.0, 900.0, shili_distance(u, v))
-        z = z + calm * 0.9 * self.field(0, u, v) + 0.22 * self.field(2, u, v)
+        z = base_level(u, v) + hills + calm * 0.9 * _sample(self.noise[0], u, v)
+        z = z + (0.22 + 2.2 * smoothstep(10.0, 60.0, hills)) * fine
         z = _carve_shili(z, u, v)
         z = _carve_yu(z, u, v, d)
         lake = np.hypot((u - LAKE[0]) / LAKE[2], (v - LAKE[1]) / LAKE[3])
         return np.where(lake < 1.35, np.minimum(z, lake_level() - 2.5 + 9.0 * np.clip(lake - 0.85, 0, 0.6)), z)
+
+
+def _sample(field: Floats, u: Floats, v: Floats) -> Floats:
+    """One lattice at any points, bilinear; lattice values stand at cell centres."""
+    rows, cols = (v - DOMAIN[1]) / STEP - 0.5, (u - DOMAIN[0]) / STEP - 0.5
+    return map_coordinates(field, [rows, cols], order=1, mode="nearest")
+
+
+def _hills(rng: np.random.Generator, rolling: Floats, fine: Floats) -> Floats:
+    """Hills on the whole lattice, carved at twice its step."""
+    ny, nx = rolling.shape
+    u = DOMAIN[0] + (np.arange(nx // 2) + 0.5) * 2 * STEP
+    v = DOMAIN[1] + (np.arange(ny // 2) + 0.5) * 2 * STEP
+    uu, vv = np.meshgrid(u, v)
+    coarse = 0.25 * (rolling[::2, ::2] + rolling[1::2, ::2] + rolling[::2, 1::2] + rolling[1::2, 1::2])
+    sway = 900.0 * coarse
+    near = shili_distance(uu, vv)
+    west = smoothstep(6300.0, 11500.0, -uu + 0.35 * np.abs(vv + 1500.0) + sway) * smoothstep(250.0, 2600.0, near)
+    south_west = smoothstep(9300.0, 13500.0, -uu - 0.9 * vv + sway) * smoothstep(250.0, 1500.0, near)
+    north_west = smoothstep(7000.0, 12500.0, 0.55 * vv - 0.8 * uu + sway)
+    mask = np.maximum(np.maximum(west, 0.8 * south_west), 0.55 * north_west)
+    mask = mask * smoothstep(2600.0, 5200.0, -uu + 0.6 * np.abs(vv)) * (0.9 + 0.2 * coarse)
+    away = np.hypot(uu - BAIDENG[0], 1.15 * (vv - BAIDENG[1]))
+    mask = np.maximum(mask, 1.25 * np.clip(1.0 - (away + 0.5 * sway) / 2900.0, 0.0, 1.0) ** 0.8)
+    mask = np.where(mask > 0.012, mask, 0.0)
+    rough = rng.uniform(-1.0, 1.0, uu.shape) + fine[::2, ::2]
+    made = zoom(eroded(base_level(uu, vv), mask, rough), 2, order=3, mode="nearest", grid_mode=True)
+    return np.maximum(gaussian_filter(made, 0.7), 0.0)
 
 
 def _fractal(rng: np.random.Generator, shape: tuple[int, int], power: float, longest: float) -> Floats:

@@ -1,4 +1,4 @@
-"""Files as bureaus write them: GeoPackage, GBK Shapefile, GeoJSON, CSV, GeoTIFF; the same bytes for the same content."""
+"""Files as bureaus write them: GeoPackage, GBK Shapefile, GeoJSON, CSV, GeoTIFF; same content, same bytes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def raster(path: Path, bounds: tuple[float, float, float, float], step: float, c
     west, south, east, north = bounds
     x, y = ORIGIN
     profile = {
-        "driver": "GTiff", "width": round((east - west) / step), "height": round((north - south) / step), "count": count,
+        "driver": "GTiff", "width": round((east - west) / step), "height": round((north - south) / step),
+        "count": count,
         "crs": CRS, "transform": from_origin(west + x, north + y, step, step), "tiled": True, "blockxsize": 512,
         "blockysize": 512,
     }  # fmt: skip
