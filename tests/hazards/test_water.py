@@ -74,6 +74,13 @@ def test_water_comes_over_a_levee_though_the_ground_behind_it_drains_far_downstr
     assert found.intensity(Storm.of_period(100.0, STORM))[behind] == pytest.approx(2.85, abs=0.06)
 
 
+def test_beyond_the_spread_of_the_banks_the_way_down_alone_decides() -> None:
+    table = FloodOptions(stage_periods=(10.0, 100.0), stage_heights=(1.0, 3.0), spread=50.0)
+    depth = field(valley(), table).intensity(Storm.of_period(100.0, STORM))
+    assert depth[50, 110] == pytest.approx(1.0, abs=1e-3)
+    assert depth[50, 190] == pytest.approx(3.0 - 18.0, abs=1e-3)
+
+
 def test_declared_stages_are_met_at_their_return_periods_and_grow_between() -> None:
     found = field(valley())
     stages = [stages_of(found, Storm.of_period(t, STORM))[0] for t in (2.0, 10.0, 30.0, 100.0, 1000.0)]

@@ -5,6 +5,7 @@ The compiled loops are in `flow_kernels`; they are loaded by the first call, so 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -158,7 +159,7 @@ def height_above_drainage(terrain: Raster, flow: Drainage, channel: NDArray[np.b
 class Lateral:
     """Heights above the nearest channel, whatever way the ground drains.
 
-    above   (ny, nx) f8 m above the nearest channel cell; NaN on nodata
+    above   (ny, nx) f8 m above the nearest channel cell; NaN on nodata and too far away
     sill    (ny, nx) f8 m above it that water must pass on the easiest way from any channel, >= above
     cell    (ny, nx) i4 flat index of that channel cell
     """
@@ -168,11 +169,14 @@ class Lateral:
     cell: NDArray[np.int32]
 
 
-def height_above_nearest(terrain: Raster, channel: NDArray[np.bool_]) -> Lateral:
+def height_above_nearest(terrain: Raster, channel: NDArray[np.bool_], farthest: float = math.inf) -> Lateral:
     """Heights above the channel beside, for water that leaves its banks sideways; a levee shows as a sill.
 
     Ground behind a levee drains along it for kilometres, so the height above drainage there is not the height above
-    the river beside it. source  relative elevation with the least barrier by priority flood from the channels
+    the river beside it.
+
+    farthest    cells farther than this from a channel, m, have no answer: a flood wave runs out on the way
+    source      relative elevation with the least barrier by priority flood from the channels
     """
     from scipy import ndimage
 
@@ -182,9 +186,9 @@ def height_above_nearest(terrain: Raster, channel: NDArray[np.bool_]) -> Lateral
     if not start.any():
         nothing = np.full((ny, nx), np.nan)
         return Lateral(nothing, nothing, np.full((ny, nx), -1, dtype=np.int32))
-    rows, cols = ndimage.distance_transform_edt(~start, (dy, dx), return_distances=False, return_indices=True)
+    away, (rows, cols) = ndimage.distance_transform_edt(~start, (dy, dx), return_indices=True)
     cell = (rows * nx + cols).astype(np.int32)
-    z = np.where(terrain.valid, terrain.values, np.nan).astype(np.float64)
+    z = np.where(terrain.valid & (away <= farthest), terrain.values, np.nan).astype(np.float64)
     above = z - z.ravel()[cell]
     sill, towards = _kernels().flood(above.ravel(), ny, nx, start.ravel())
     reached = start.ravel() | (towards != 0)

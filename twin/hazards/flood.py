@@ -32,6 +32,9 @@ class FloodOptions:
     )
     roughness: float = option(0.04, unit="s/m^(1/3)", min=0.01, max=0.2, doc="Manning's n of channel and plain.")
     concentration: float = option(12.0, unit="h", min=0.1, max=240.0, doc="Hours in which the runoff passes.")
+    spread: float = option(
+        2000.0, unit="m", min=0.0, max=50_000.0, doc="Farthest that water over the banks spreads sideways."
+    )
     regime: float = option(
         4.8, unit="s^0.5/m^0.5", min=1.0, max=20.0, doc="Width of a river = regime x sqrt(bank-full discharge)."
     )
@@ -85,7 +88,7 @@ class RiverField:
         upward = _margin(stages[self.reach], self.hand, self.sill)
         sideways = _margin(stages[self.beside_reach], self.beside, self.beside_sill)
         # Where the ground drains off the map the river beside does not speak for the river it drains to.
-        return np.where(np.isnan(upward), np.where(sideways > 0.0, sideways, np.nan), np.maximum(upward, sideways))
+        return np.where(np.isnan(upward), np.where(sideways > 0.0, sideways, np.nan), np.fmax(upward, sideways))
 
 
 _PER_CELL = ("hand", "sill", "reach", "beside", "beside_sill", "beside_reach")
@@ -157,7 +160,7 @@ def _field(shed: Watershed, river: Layer | None, options: FloodOptions) -> River
     width = np.zeros(count)
     if river is not None and shed.by_lines:
         width = np.nan_to_num(river.column("width"))[shed.channels.line]
-    lateral = hydrology.height_above_nearest(shed.relief, shed.channels.mask)
+    lateral = hydrology.height_above_nearest(shed.relief, shed.channels.mask, options.spread)
     beside = np.where(lateral.cell >= 0, shed.channels.reach.ravel()[lateral.cell], -1).astype(np.int32)
     return RiverField(
         beside=lateral.above.astype(np.float32),
