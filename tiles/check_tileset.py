@@ -134,12 +134,12 @@ def read_json(path: Path, where: str, found: Findings) -> Any:
 
 
 def _check_error(entry: Mapping[str, Any], where: str, above: float, found: Findings) -> float:
-    error = entry.get("geometricError")
-    fine = isinstance(error, int | float) and math.isfinite(error) and error >= 0
-    if not found.require(fine, where, f"geometricError is {error!r}"):
+    told = entry.get("geometricError")
+    error = float(told) if isinstance(told, int | float) else math.nan
+    if not found.require(math.isfinite(error) and error >= 0.0, where, f"geometricError is {told!r}"):
         return above
     found.require(error <= above, where, f"geometricError {error} is larger than its parent's {above}")
-    return float(error or 0.0)
+    return error
 
 
 def _tile(

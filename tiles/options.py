@@ -21,7 +21,7 @@ class ModelTiles:
         2600.0, unit="m", min=100.0, max=20_000.0, doc="Camera distance within which every L3 model is loaded (1080p)."
     )
     sink: float = option(
-        0.4,
+        0.5,
         unit="m",
         min=0.0,
         max=5.0,
@@ -39,7 +39,7 @@ class TerrainTiles:
     )
     max_level: int = option(0, min=0, max=18, doc="Finest level; 0 takes the one that suits the relief's resolution.")
     error: float = option(
-        0.25, unit="m", min=0.01, max=50.0, doc="Largest height error of the finest level; coarser levels allow more."
+        0.3, unit="m", min=0.01, max=50.0, doc="Largest height error of the finest level; coarser levels allow more."
     )
     apron: float = option(
         3000.0, unit="m", min=0.0, max=100_000.0, doc="Width over which the land outside the data fades to one height."

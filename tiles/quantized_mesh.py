@@ -184,7 +184,8 @@ def _by_first_use(triangles: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDAr
 
 
 def _zigzag(values: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    delta = np.diff(values.astype(np.int32), prepend=0)
+    wide = values.astype(np.int32)
+    delta = wide - np.concatenate([np.zeros(1, np.int32), wide[:-1]])
     return ((delta << 1) ^ (delta >> 31)).astype("<u2")
 
 

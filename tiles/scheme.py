@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 _DEEPEST = 20
 _ERROR_STEP = 0.5
+_STRAY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ def quadtree(items: Items, budget: Budget) -> Node:
 
     Rows inside a tile keep their order, so sorted input gives sorted tiles.
     """
-    low, high = items.centres.min(axis=0), items.centres.max(axis=0)
+    # A stray far away must not stretch the grid: what lies outside the square belongs to its nearest quarter.
+    low, high = np.percentile(items.centres, [_STRAY, 100.0 - _STRAY], axis=0)
     side = max(float((high - low).max()), 1.0) * (1.0 + 1e-9)
     west, south = ((low + high) / 2.0 - side / 2.0).tolist()
     return _grow(items, budget, np.arange(len(items.sizes)), _Square(0, 0, 0, west, south, side))

@@ -94,14 +94,25 @@ def test_posts_of_a_coarser_level_are_posts_of_the_finer():
     np.testing.assert_array_equal(coarse.heights[shared].max(), fine.heights[::2, ::2].max())
 
 
-def test_a_tile_faces_the_light_from_the_side_of_the_slope(built):
+def test_a_slope_faces_the_side_it_falls_to(built):
     lattice, _ = terrain.lattice_of(relief(), OPTIONS)
-    normals = terrain.vertex_normals(lattice)
-    np.testing.assert_allclose(np.linalg.norm(normals, axis=2), 1.0, atol=1e-5)
-    up = DATONG.enu_at(*DATONG.origin)[:3, :3]
-    row, col = np.unravel_index(np.argmax(lattice.heights), lattice.heights.shape)
-    local = normals[row, [col - 20, col + 20]] @ up
+    row, col = (int(v) for v in np.unravel_index(np.argmax(lattice.heights), lattice.heights.shape))
+    lon, lat = lattice.lonlat()
+    rows, cols = np.array([row, row]), np.array([col - 20, col + 20])
+    around = np.pad(lattice.heights, 1, mode="edge")
+    lonlat = np.column_stack([lon[cols], lat[rows]])
+    normals = terrain.vertex_normals(around, lonlat, (rows, cols), lattice.spacing)
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1.0, atol=1e-9)
+    local = normals @ DATONG.enu_at(*DATONG.origin)[:3, :3]
     assert local[0, 0] < -0.05 < 0.05 < local[1, 0]
+
+
+def test_normals_agree_across_the_edges_of_tiles(built):
+    layer = json.loads((built[0] / "layer.json").read_bytes())
+    span = layer["available"][14][0]
+    x, y = span["startX"] + 1, span["startY"] + 1
+    west, east = tile(built[0], 14, x, y), tile(built[0], 14, x + 1, y)
+    np.testing.assert_array_equal(west.normals[west.edge("east")], east.normals[east.edge("west")])
 
 
 def test_flat_country_costs_next_to_nothing(tmp_path):
