@@ -21,6 +21,8 @@ NO_AREA = "轮廓没有面积 / outline without area"
 TOO_SMALL = "轮廓过小 / outline below the least area"
 
 _ROUNDS = 12
+# Polygon, MultiPolygon, GeometryCollection as shapely numbers them.
+_AREAL = (3, 6, 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,13 @@ class Rings:
 def clean(geometry: Objects, options: FootprintOptions) -> tuple[Objects, Objects]:
     """Polygons that can be raised, and what had to be done to them.
 
-    geometry   (n,) polygons or multipolygons, frame m; None, empty, self-crossing ones and NaN are allowed
+    geometry   (n,) polygons or multipolygons, frame m; None, empty, self-crossing ones, lines and NaN are allowed
     returns    (n,) cleaned polygons, empty where nothing is left; (n,) str, "" where the outline was good as it was
     source     snapping and ring rules of ISO 19107 as checked by val3dity (101, 102, 104, 201, 205)
     """
     reason = np.full(len(geometry), "", dtype=object)
     xy, row = shapely.get_coordinates(geometry, return_index=True)
-    void = shapely.is_missing(geometry)
+    void = ~np.isin(shapely.get_type_id(geometry), _AREAL)
     void[row[~np.isfinite(xy).all(axis=1)]] = True
     delivered = shapely.force_2d(np.where(void, shapely.Polygon(), geometry))
     shapes = np.full(len(geometry), shapely.Polygon(), dtype=object)

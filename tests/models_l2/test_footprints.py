@@ -64,9 +64,10 @@ def test_a_courtyard_that_touches_the_outline_is_opened():
 
 def test_nothing_empty_flat_tiny_or_unnumbered_survives_unnamed():
     flat = Polygon([(0, 0), (1, 0), (2, 0)])
-    result, reason = cleaned(None, Polygon(), flat, box(0, 0, 0.5, 0.5))
+    bent = shapely.LineString([(0, 0), (9, 0), (9, 9)])
+    result, reason = cleaned(None, Polygon(), flat, bent, box(0, 0, 0.5, 0.5))
     assert shapely.is_empty(result).all()
-    assert reason == [NO_AREA, NO_AREA, NO_AREA, TOO_SMALL]
+    assert reason == [NO_AREA, NO_AREA, NO_AREA, NO_AREA, TOO_SMALL]
 
 
 def test_rings_are_oriented_and_come_back_as_the_same_polygons():
