@@ -11,6 +11,8 @@ const GLYPHS: [RegExp, string][] = [
   [/pipe|gas|sewer|drain|pressure/i, "管"], [/crowd|people|visitor/i, "人"], [/temp|humid/i, "温"], [/mine|subsid|gnss|land/i, "地"],
 ];
 
+const DONE = new Set(["resolved", "closed", "done"]);
+
 function glyph(thing: Thing): string {
   const about = `${thing.kind} ${thing.streams[0]?.property ?? ""}`;
   return GLYPHS.find(([pattern]) => pattern.test(about))?.[1] ?? "测";
@@ -53,7 +55,7 @@ export class Marks {
     this.#update(thing, false);
     const alarmed = ["warn", "alarm"].includes(this.#app.live?.levelOf(thing) ?? "");
     return {
-      id: `sensor:${thing.oid}`, lon: thing.lon, lat: thing.lat, lift: 9, rank: alarmed ? 70 : 34, reach: alarmed ? 30000 : 5200, element,
+      id: `sensor:${thing.oid}`, lon: thing.lon, lat: thing.lat, lift: 9, rank: alarmed ? 70 : 34, reach: alarmed ? 30000 : 4200, element,
       shrinks: true, group: "sensors",
     };
   }
@@ -100,11 +102,11 @@ export class Marks {
     const element = h(
       "button",
       {
-        type: "button", class: "flag", tabindex: -1, dataset: { severity: incident.severity, status: incident.status },
+        type: "button", class: incident.severity <= 2 && !DONE.has(incident.status) ? "flag" : "flag calm", tabindex: -1, dataset: { severity: incident.severity, status: incident.status },
         title, "aria-label": `${word(lang, "kind", "incident")} ${text(lang, `severity.${incident.severity as 1}`)}: ${title}`,
         onclick: () => view.set({ selected: { kind: "incident", oid: incident.oid } }),
       },
-      h("span", { class: "flag-mark", "aria-hidden": "true" }, "!"), h("span", { class: "flag-title" }, title),
+      h("span", { class: "flag-mark", "aria-hidden": "true" }, incident.severity), h("span", { class: "flag-title" }, title),
     );
     if (fresh) pulse(element);
     return {

@@ -18,6 +18,6 @@ export function isSoftware(renderer: string): boolean {
 export function qualityFor(renderer: string, asked: string | null, deviceRatio: number): Quality {
   const slow = asked === "full" ? false : asked === "still" ? true : isSoftware(renderer);
   return slow
-    ? { name: "still", msaa: 1, shadows: false, pixelRatio: 1, tileError: 20, globeError: 2.4 }
+    ? { name: "still", msaa: 1, shadows: false, pixelRatio: 1, tileError: 16, globeError: 3.2 }
     : { name: "full", msaa: 4, shadows: true, pixelRatio: Math.min(deviceRatio, 1.5), tileError: 14, globeError: 1.8 };
 }

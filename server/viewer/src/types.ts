@@ -2,6 +2,7 @@
 export type Lang = "zh" | "en";
 export type LonLat = [number, number];
 
+/** `height` is above the ground below the camera. */
 export interface CityView { lon: number; lat: number; height: number; heading: number; pitch: number }
 export interface CityTileset { id: string; title: string; title_en: string; url: string }
 export interface CityImagery { url: string; minzoom: number; maxzoom: number; bounds: [number, number, number, number] }
@@ -16,7 +17,7 @@ export interface City {
   view: CityView;
   time?: { default: string; utc_offset: number };
   version: string;
-  terrain: { url: string } | null;
+  terrain: { url: string; max_level?: number; plateau?: number } | null;
   imagery: CityImagery[];
   tilesets: CityTileset[];
   layers: { id: string; title: string; title_en: string; url: string; kind: string }[];

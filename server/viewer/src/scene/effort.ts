@@ -32,8 +32,9 @@ export class Effort {
   /** The city is loaded: one full picture is drawn before anyone is told. */
   async open(): Promise<void> {
     this.#opened = true;
-    if (this.#slow) this.#settle();
+    if (this.#slow) this.#scale(1);
     await this.#frame();
+    if (this.#slow) this.#rest = window.setTimeout(() => this.#settle(), REST_MS);
   }
 
   #stir(): void {

@@ -22,10 +22,10 @@ const NOON: Mood = {
   earth: 1, earthSaturation: 0.95, earthLight: [1.0, 0.99, 0.96], lambert: 0.62, dark: 0.42, facade: 1,
 };
 const DUSK: Mood = {
-  sun: [1.18, 0.76, 0.42], sky: [0.34, 0.38, 0.47], ground: [0.30, 0.25, 0.22],
-  hazeSun: [0.98, 0.80, 0.58], hazeFar: [0.80, 0.74, 0.71], zenith: [0.40, 0.52, 0.68], glow: [1.0, 0.74, 0.4],
-  windows: 0, white: 0, density: 1 / 12000, amount: 0.94, vignette: 0.30, saturation: 1.04, ink: 0.18, shade: 0.85,
-  earth: 1, earthSaturation: 0.82, earthLight: [1.0, 0.90, 0.76], lambert: 1.0, dark: 0.56, facade: 1,
+  sun: [1.30, 0.86, 0.50], sky: [0.40, 0.44, 0.53], ground: [0.33, 0.28, 0.25],
+  hazeSun: [1.0, 0.84, 0.62], hazeFar: [0.87, 0.81, 0.76], zenith: [0.44, 0.57, 0.72], glow: [1.0, 0.74, 0.4],
+  windows: 0, white: 0, density: 1 / 11000, amount: 0.95, vignette: 0.26, saturation: 1.05, ink: 0.18, shade: 0.85,
+  earth: 1.32, earthSaturation: 0.86, earthLight: [1.0, 0.92, 0.80], lambert: 1.3, dark: 0.66, facade: 1,
 };
 const NIGHT: Mood = {
   sun: [0.05, 0.07, 0.11], sky: [0.050, 0.066, 0.10], ground: [0.040, 0.036, 0.034],
@@ -71,6 +71,7 @@ export class Look {
   #sunWorld = new Cartesian3(0, 0, 1);
   #mood: Mood = DUSK;
   #still = false;
+  #casts = true;
 
   constructor(scene: Scene, quality: Quality, place: { lon: number; lat: number }) {
     this.#scene = scene;
@@ -99,8 +100,8 @@ export class Look {
     scene.globe.enableLighting = true;
     scene.globe.dynamicAtmosphereLighting = false;
     scene.highDynamicRange = false;
-    scene.shadowMap.maximumDistance = 6000;
-    scene.shadowMap.softShadows = quality.name === "full";
+    scene.shadowMap.maximumDistance = 5000;
+    scene.shadowMap.softShadows = true;
     scene.shadowMap.size = 2048;
     scene.shadowMap.darkness = 0.52;
     scene.shadowMap.fadingEnabled = false;
@@ -119,6 +120,8 @@ export class Look {
     this.#mood = analysis ? (dark ? ANALYSIS_NIGHT : ANALYSIS) : night ? NIGHT : day;
     this.#aim(Math.max(sun.elevation, analysis ? 38 : dark ? 30 : 5), analysis ? 250 : sun.azimuth, sun);
     const mood = this.#mood;
+    this.#casts = !analysis && !dark;
+    this.#shadows();
     for (const [name, value] of Object.entries({ u_sun: mood.sun, u_sky: mood.sky, u_ground: mood.ground })) {
       this.shader.setUniform(name, new Cartesian3(...value));
     }
@@ -139,10 +142,15 @@ export class Look {
     this.#scene.requestRender();
   }
 
-  /** Contact shade and ink only while nothing moves; a fast machine has them always. */
+  /** Shadows, contact shade and ink only while nothing moves; a fast machine has them always. */
   setStill(still: boolean): void {
     this.#still = still;
+    this.#shadows();
     this.#scene.requestRender();
+  }
+
+  #shadows(): void {
+    this.#scene.shadowMap.enabled = this.#casts && (this.#quality.shadows || this.#still);
   }
 
   #aim(elevation: number, azimuth: number, real: { azimuth: number; elevation: number }): void {

@@ -32,7 +32,8 @@ export class Models {
         try {
           const set = await Cesium3DTileset.fromUrl(api.url(url), {
             maximumScreenSpaceError: quality.tileError,
-            shadows: quality.shadows ? ShadowMode.ENABLED : ShadowMode.DISABLED,
+            // Blocks shade the ground; their own sides get their shade from the light itself, free of the stripes of a shadow map.
+            shadows: ShadowMode.CAST_ONLY,
             dynamicScreenSpaceError: false,
             preloadFlightDestinations: true,
             cullRequestsWhileMovingMultiplier: 20,

@@ -81,7 +81,7 @@ export class Overlay {
     this.#dirty = false;
     for (const mark of this.#order) {
       mark.element.hidden = false;
-      mark.element.classList.remove("small");
+      mark.element.classList.remove("small", "speck");
     }
     for (const mark of this.#order) {
       mark.width = mark.element.offsetWidth;

@@ -1,6 +1,6 @@
 import {
-  CesiumTerrainProvider, CesiumWidget, EllipsoidTerrainProvider, ImageryLayer, Ion, Rectangle, RequestScheduler, ShadowMode,
-  UrlTemplateImageryProvider,
+  Cartographic, CesiumTerrainProvider, CesiumWidget, EllipsoidTerrainProvider, ImageryLayer, Ion, Rectangle, RequestScheduler,
+  sampleTerrain, ShadowMode, UrlTemplateImageryProvider,
 } from "cesium";
 import type { Api } from "../api.ts";
 import { type Quality, qualityFor } from "../quality.ts";
@@ -13,6 +13,8 @@ export interface Stage {
   look: Look;
   imagery: ImageryLayer[];
   terrainFailed: boolean;
+  /** Ellipsoidal height of the ground below the first view, m. */
+  standing: number;
 }
 
 /** Name of the machine's renderer, read from a throw-away context; "" where there is no WebGL 2. */
@@ -42,7 +44,7 @@ export async function openStage(api: Api, city: City, holder: HTMLElement, credi
     skyBox: false,
     skyAtmosphere: false,
     shadows: quality.shadows,
-    terrainShadows: quality.shadows ? ShadowMode.RECEIVE_ONLY : ShadowMode.DISABLED,
+    terrainShadows: ShadowMode.RECEIVE_ONLY,
     msaaSamples: quality.msaa,
     requestRenderMode: true,
     maximumRenderTimeChange: Number.POSITIVE_INFINITY,
@@ -67,7 +69,15 @@ export async function openStage(api: Api, city: City, holder: HTMLElement, credi
   const look = new Look(scene, quality, city.view);
   const imagery = city.imagery.map((picture) => addPicture(api, picture, widget));
   for (const layer of imagery) look.addImagery(layer);
-  return { widget, quality, look, imagery, terrainFailed: terrain.failed };
+  return { widget, quality, look, imagery, terrainFailed: terrain.failed, standing: await groundBelow(terrain.provider, city) };
+}
+
+/** The first view is declared above the ground, so the ground must be known before the camera stands. */
+async function groundBelow(provider: CesiumTerrainProvider | EllipsoidTerrainProvider, city: City): Promise<number> {
+  if (!(provider instanceof CesiumTerrainProvider)) return 0;
+  const level = Math.min(12, city.terrain?.max_level ?? 12);
+  const [place] = await sampleTerrain(provider, level, [Cartographic.fromDegrees(city.view.lon, city.view.lat)]).catch(() => []);
+  return place?.height ?? city.terrain?.plateau ?? 0;
 }
 
 async function openTerrain(
