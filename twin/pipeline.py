@@ -211,7 +211,7 @@ def _check_items(city: City, workers: Workers) -> Report:
 
 def _check_solids(city: City, name: str) -> Report:
     """Every solid closed and of positive volume, and no building above or below its ground."""
-    from models_l2.ground import ground_gap, read_around
+    from models_l2.ground import ground_gaps
 
     wrong: list[Outcome] = []
     done, worst = 0, 0.0
@@ -220,7 +220,7 @@ def _check_solids(city: City, name: str) -> Report:
         wrong += [Outcome(oid, "failed", "实体不闭合 / solid is not closed") for oid in solids.oid[~sound]]
         done += int(sound.sum())
         if name == "l2" and len(solids):
-            gaps = abs(ground_gap(solids, read_around(city.store, "relief", solids.bounds)))
+            gaps = abs(ground_gaps(city, solids))
             worst = max(worst, float(gaps.max()))
             wrong += [Outcome(oid, "failed", "未贴合地面 / gap to the ground") for oid in solids.oid[gaps > 0.001]]
     figures: dict[str, Any] = {"solids": done + len(wrong)}

@@ -28,7 +28,12 @@ _ORIGIN = """licence = "CC0-1.0"
 date = "2026-06-01"
 attribution = "Pingcheng sample (synthetic)"
 lineage = "合成示例：据公开资料生成，非测绘成果 / synthetic stand-in from published facts, not a survey\""""
-_ZONES = """# ---- 风险区划参数 / risk zoning ---------------------------------------------
+_ZONES = """# ---- 古城精细建模 / the ancient city ------------------------------------------
+[l3]
+# 城墙事实表 / the fact table of the town wall
+wall = "datong"
+
+# ---- 风险区划参数 / risk zoning ---------------------------------------------
 [zones.flood]
 # 御河各重现期水位（高于河床，米），示例值，待水务部门给定
 # stage of the Yu River above its bed per return period, m; sample values until the river bureau gives its own

@@ -1,0 +1,1 @@
+"""One file a figure; each prints one JSON object. Nothing here decides a test."""
