@@ -1,6 +1,5 @@
 """Drainage on the Rhine's published D8 grid."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +11,17 @@ from twin.analysis import hydrology
 from twin.frames import Frame
 from twin.grid import GeoBox, Raster
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "dem-misc"
-pytestmark = pytest.mark.skipif(
-    not DATA.exists() and not os.environ.get("CI"), reason="../shared/data/dem-misc not present"
-)
 # Any metric frame will do: the grid is used by rows and columns only.
 BOX = GeoBox((682, 997), Affine(1.0, 0.0, 0.0, 0.0, -1.0, 0.0), Frame("EPSG:25832"))
 
 
 @pytest.fixture(scope="module")
-def rhine() -> tuple[hydrology.Drainage, Raster]:
-    with rasterio.open(DATA / "pyflwdir_rhine_d8.tif") as codes, rasterio.open(DATA / "pyflwdir_rhine_elv0.tif") as z:
+def rhine(data: Path) -> tuple[hydrology.Drainage, Raster]:
+    folder = data / "dem-misc"
+    with (
+        rasterio.open(folder / "pyflwdir_rhine_d8.tif") as codes,
+        rasterio.open(folder / "pyflwdir_rhine_elv0.tif") as z,
+    ):
         height = z.read(1).astype(np.float64)
         return hydrology.directions(codes.read(1), BOX), Raster(height, BOX, nodata=-9999.0)
 

@@ -8,8 +8,9 @@ import pytest
 
 from tests.tiny import tiny_city
 from twin.city import City
-from twin.errors import MissingInputError
+from twin.errors import MissingInputError, OptionsError
 from twin.lineage import Lineage
+from twin.options import as_table, describe_options, read_options
 from twin.risk.build import ZoneOptions, build, run_flood, zone_scene
 from twin.workers import Workers
 
@@ -92,3 +93,18 @@ def test_the_stored_zones_are_those_of_the_live_scene(built) -> None:
 def test_a_city_without_relief_is_told_which_stage_to_run(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="run the stage l2"):
         build(tiny_city(tmp_path), ZoneOptions(), Workers())
+
+
+def test_options_of_the_stage_are_read_from_the_city_s_table() -> None:
+    table = {
+        "return_period": 50,
+        "storm": {"mean": 40.0},
+        "flood": {"stage_periods": [20, 100], "stage_heights": [2.5, 4.0]},
+    }
+    options = read_options(ZoneOptions, table, "[zones]")
+    assert options.flood.stage_heights == (2.5, 4.0)
+    assert read_options(ZoneOptions, as_table(options), "[zones]") == options
+    keys = [key for key, _, _ in describe_options(ZoneOptions, "zones")]
+    assert "zones.flood.stage_heights" in keys
+    with pytest.raises(OptionsError, match="did you mean 'flood'"):
+        read_options(ZoneOptions, {"flod": {}}, "[zones]")

@@ -8,7 +8,7 @@ from tests.risk.conftest import FRAME, buildings, layers
 from twin.features import Layer
 from twin.risk.exposure import stock
 from twin.risk.loss import rank_correlation
-from twin.risk.segments import cut
+from twin.risk.segments import cut, piece_length
 from twin.risk.tables import load_tables
 from twin.risk.uncertainty import Curve, Uncertain, level_probabilities
 from twin.risk.weights import guarded_entropy
@@ -71,6 +71,14 @@ def test_rails_and_empty_lines_give_no_piece() -> None:
     assert len(cut(roads(shapely.LineString([(0, 0), (90, 0)]), kind="rail"))) == 0
     assert len(cut(roads(shapely.LineString()))) == 0
     assert len(cut(Layer.empty("road", FRAME))) == 0
+
+
+def test_a_carriageway_polygon_stays_whole() -> None:
+    plane = shapely.box(0, 0, 300, 8)
+    pieces = cut(roads(plane, shapely.LineString([(0, 0), (210, 0)])))
+    assert pieces.oid.tolist() == ["r0@0", "r1@0", "r1@1"]
+    assert pieces.geometry[0].equals(plane)
+    assert piece_length(pieces.geometry) == pytest.approx([308.0, 105.0, 105.0])
 
 
 def test_cutting_keeps_the_length_of_every_road() -> None:

@@ -21,6 +21,7 @@ from twin.outcome import Outcome, Report
 from twin.risk.loss import event_frequencies, losses, rank_correlation
 from twin.risk.scenario import ZoneResult, run_flood, water_at
 from twin.risk.scene import Ground, Units, ZoneOptions, ZoneScene, make_scene
+from twin.risk.segments import piece_length
 from twin.risk.summary import Zones, event_loss
 from twin.risk.tables import METHOD, load_tables
 from twin.workers import Workers
@@ -179,7 +180,7 @@ def _balance(scene: ZoneScene, ground: Ground, result: ZoneResult) -> dict[str, 
     level = np.nan_to_num(result.buildings.level).astype(int)
     area = shapely.area(scene.buildings.layer.geometry)
     by_level = np.bincount(level, weights=area, minlength=6)
-    metres = shapely.length(scene.streets.layer.geometry)
+    metres = piece_length(scene.streets.layer.geometry)
     streets = np.bincount(np.nan_to_num(result.streets.level).astype(int), weights=metres, minlength=6)
     filling = ground.ponding.filling(result.storm)
     inflow = float(ground.ponding.pools.catchment.sum()) * result.storm.ponding_runoff / 1000.0

@@ -23,7 +23,7 @@ from twin.options import option
 from twin.risk import indicators
 from twin.risk.exposure import Stock, stock
 from twin.risk.indicators import Group
-from twin.risk.segments import cut
+from twin.risk.segments import POLYGON, cut
 from twin.risk.tables import Tables
 from twin.risk.weights import Merged, guarded_entropy, hierarchy, merge
 from twin.risk.zoning import log_scale
@@ -185,7 +185,9 @@ def _building_units(buildings: Layer, goods: Stock, ground: Ground, scene: Scene
 
 def _street_units(pieces: Layer, houses: Units, ground: Ground, scene: Scene, tables: Tables) -> Units:
     box = scene.relief.geobox
-    along = stations(pieces.geometry, max(min(box.resolution), 1.0))
+    flat = shapely.get_type_id(pieces.geometry) == POLYGON
+    axis = np.where(flat, shapely.boundary(pieces.geometry), pieces.geometry)
+    along = stations(axis, max(min(box.resolution), 1.0))
     bed = _on_river_bed(along.xy, scene.layers.get("river"), min(box.resolution)) | (
         pieces.column("bridge")[along.line] == 1.0
     )

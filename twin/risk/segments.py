@@ -10,29 +10,48 @@ from numpy.typing import NDArray
 
 from twin.features import Layer, objects
 
+LINE, POLYGON = 1, 3
+
 
 def cut(roads: Layer, length: float = 100.0) -> Layer:
     """The roads cut into equal pieces of about `length` metres, named by their road and their place in it.
 
     returns  Layer of class road with the columns of the road and `road_oid`; oid = road oid + "@" + k from 0. Rails
-             and lines without length give none. Pieces of a road of several parts are counted through.
+             and lines without length give none. Pieces of a road of several parts are counted through. Carriageways
+             delivered as polygons stay whole.
     """
     drive = np.flatnonzero(roads.column("road_class") != "rail")
     parts, owner = shapely.get_parts(roads.geometry[drive], return_index=True)
-    total = shapely.length(parts)
-    keep = (total > 0.0) & (shapely.get_type_id(parts) == 1)
-    parts, owner, total = parts[keep], drive[owner[keep]], total[keep]
-    if not len(parts):
+    kind = shapely.get_type_id(parts)
+    line = (kind == LINE) & (shapely.length(parts) > 0.0)
+    plane = (kind == POLYGON) & ~shapely.is_empty(parts)
+    lines, of_line = _cut_lines(parts[line], length)
+    pieces = np.r_[lines, parts[plane]]
+    road = drive[np.r_[owner[line][of_line], owner[plane]]]
+    if not len(pieces):
         return Layer.build("road", roads.frame, [], [], {"road_oid": []})
-    count = np.maximum(1, np.round(total / length)).astype(np.int64)
-    lines = _pieces(parts, count, total / count)
-    road = owner[np.repeat(np.arange(len(parts)), count)]
-    # Parts of one road stand together, so its pieces are counted from its first.
+    order = np.argsort(road, kind="stable")
+    pieces, road = pieces[order], road[order]
     number = np.arange(len(road)) - _group_start(road)
-    pieces = roads.take(road)
-    oid = [f"{name}@{k}" for name, k in zip(pieces.oid.tolist(), number.tolist(), strict=True)]
-    columns: dict[str, Any] = {**pieces.columns, "road_oid": pieces.oid}
-    return Layer.build("road", roads.frame, oid, objects(lines), columns)
+    whole = roads.take(road)
+    oid = [f"{name}@{k}" for name, k in zip(whole.oid.tolist(), number.tolist(), strict=True)]
+    columns: dict[str, Any] = {**whole.columns, "road_oid": whole.oid}
+    return Layer.build("road", roads.frame, oid, objects(pieces), columns)
+
+
+def piece_length(geometry: NDArray[Any]) -> NDArray[np.float64]:
+    """Length (n,) f8 m of street pieces; of a carriageway polygon half its outline."""
+    out: NDArray[np.float64] = shapely.length(geometry)
+    return np.where(shapely.get_type_id(geometry) == POLYGON, out / 2.0, out)
+
+
+def _cut_lines(parts: NDArray[Any], length: float) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Equal pieces of simple lines, and the row of the line each comes from."""
+    if not len(parts):
+        return parts, np.zeros(0, dtype=np.int64)
+    total = shapely.length(parts)
+    count = np.maximum(1, np.round(total / length)).astype(np.int64)
+    return _pieces(parts, count, total / count), np.repeat(np.arange(len(parts)), count)
 
 
 def _pieces(parts: NDArray[Any], count: NDArray[np.int64], step: NDArray[np.float64]) -> NDArray[Any]:

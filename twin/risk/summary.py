@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from twin.hazards.storm import Storm
 from twin.risk import explain
 from twin.risk.loss import damage_ratio
 from twin.risk.scene import Units, ZoneScene
+from twin.risk.segments import piece_length
 from twin.risk.tables import Tables
 
 Floats = NDArray[np.float64]
@@ -105,7 +105,7 @@ def tally(scene: ZoneScene, storm: Storm, buildings: Zones, streets: Zones) -> d
     wet = np.nan_to_num(buildings.depth) >= CUT_OFF
     everyone = np.ones(len(buildings), dtype=bool)
     total = _head_count(scene, buildings, everyone)
-    metres = shapely.length(scene.streets.layer.geometry)
+    metres = piece_length(scene.streets.layer.geometry)
     cut_off = np.nan_to_num(streets.depth) >= CUT_OFF
     return {
         "rain_mm": round(storm.rain, 1),
