@@ -19,10 +19,11 @@ body { margin: 0; background: var(--ground); color: var(--ink); font: 14px/1.6 "
   "PingFang SC", "Microsoft YaHei", sans-serif; font-variant-numeric: tabular-nums; }
 main { max-width: 1080px; margin: 0 auto; padding: 56px 24px 72px; }
 header { border-bottom: 3px solid var(--accent); padding-bottom: 28px; margin-bottom: 32px; }
-h1 { font-size: 44px; line-height: 1.15; margin: 0; font-weight: 600; letter-spacing: 0.02em; }
+h1 { font-size: clamp(28px, 7vw, 44px); line-height: 1.15; margin: 0; font-weight: 600; letter-spacing: 0.02em; }
 h1 small { display: block; font-size: 18px; color: var(--soft); font-weight: 400; letter-spacing: 0; margin-top: 6px; }
 h2 { font-size: 18px; margin: 40px 0 12px; font-weight: 600; }
-h2 span, th span, .figures span { color: var(--soft); font-weight: 400; }
+h2 span, td span, .figures span { color: var(--soft); font-weight: 400; margin-left: 4px; }
+.figures span { display: block; margin-left: 0; }
 a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: underline; }
 a:focus-visible { outline: 2px solid var(--gold); outline-offset: 2px; border-radius: 3px; }
 .badge { display: inline-block; margin: 18px 0 0; padding: 3px 10px; border: 1px dashed var(--gold); border-radius: 4px;
