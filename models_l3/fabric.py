@@ -185,7 +185,7 @@ def ground_under(boxes: Boxes, relief: Raster) -> tuple[Array, Array]:
     c, s = np.cos(boxes.angle)[:, None], np.sin(boxes.angle)[:, None]
     a, b = u.ravel() * boxes.long[:, None], v.ravel() * (boxes.short + 1.0)[:, None]
     xy = np.stack([boxes.x[:, None] + a * c - b * s, boxes.y[:, None] + a * s + b * c], axis=-1)
-    z = relief.sample(xy.reshape(-1, 2)).reshape(len(boxes), -1)
+    z = relief.sample(xy.reshape(-1, 2)).reshape(len(boxes), 9)
     return z.min(axis=1), z.max(axis=1)
 
 

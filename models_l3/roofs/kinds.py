@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from models_l3.mesh import Mesh, extrude_x, join, rectangle, regular
 from models_l3.roofs.shell import Corner, Paint, Profile, ShellSpec, sheet, solid
-from twin.errors import OptionsError
+from twin.errors import GeometryError, OptionsError
 from twin.meshes import Surface
 
 Array = NDArray[np.float64]
+SHORT = 0.5  # m, a ridge shorter than this is a point
 OVERLAP = 0.02  # m, parts reach into each other so that no two faces lie in one plane
 
 
@@ -113,7 +114,10 @@ def _wudian(spec: RoofSpec) -> Roof:
     points = _points(spec, run).reshape(len(run), -1, 3)
     body = solid(points, run, spec.samples, ShellSpec(spec.thickness, edge=spec.edge), spec.paint)
     ends = points[-1, [0, spec.samples]]
-    return Roof(body, main=(np.linspace(ends[0], ends[1], 9),), hips=_hips(points, spec, len(run) - 1))
+    hips = _hips(points, spec, len(run) - 1)
+    if np.linalg.norm(ends[1] - ends[0]) < SHORT:
+        return Roof(body, hips=hips, peak=ends.mean(axis=0))
+    return Roof(body, main=(np.linspace(ends[0], ends[1], 9),), hips=hips)
 
 
 def _cuanjian(spec: RoofSpec) -> Roof:
@@ -124,6 +128,10 @@ def _cuanjian(spec: RoofSpec) -> Roof:
 
 
 def _skirt(spec: RoofSpec) -> Roof:
+    if spec.profile.end >= min(spec.half):
+        raise GeometryError(
+            f"skirt roof {spec.profile.end:.2f} m deep on a half width {min(spec.half):.2f} m: no wall left"
+        )
     run = spec.profile.runs(spec.rings, spec.edge)
     points = _points(spec, run)
     body = solid(points, run, spec.samples, ShellSpec(spec.thickness, "band", edge=spec.edge), spec.paint)
