@@ -58,7 +58,7 @@ PARTS = FeatureSchema(
         Property("name", "STRING", "名称 / Name", optional=True),
         Property("part", "STRING", "构件 / Part", optional=True),
         Property("evidence", "STRING", "依据 / Evidence", optional=True),
-        Property("evidence_u", "FLOAT32", "不确定度 / Uncertainty of the evidence", "0 sure, 1 guess", no_data=-9999.0),
+        Property("evidence_u", "FLOAT32", "不确定度 / Uncertainty of the evidence", "1 surveyed to 7 unknown", no_data=-9999.0),
         Property("fabric", "STRING", "材质 / Fabric", optional=True),
     ),
 )
