@@ -1,11 +1,16 @@
 """Laws of the zoning method on random inputs."""
 
+from functools import lru_cache
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.risk.conftest import scene_of
 from twin.risk.explain import contributions, log_ratio
+from twin.risk.scenario import run_flood, with_draws
+from twin.risk.scene import ZoneScene
 from twin.risk.weights import guarded_entropy, hierarchy, merge
 from twin.risk.zoning import Pillars, Profile, levels, pillars, risk_index
 
@@ -72,3 +77,22 @@ def test_merged_weights_are_weights(values: np.ndarray, says: list[int]) -> None
     merged = merge(judged, entropy).weights
     assert abs(merged.sum() - 1.0) < 1e-9
     assert (merged >= -1e-12).all()
+
+
+@lru_cache(maxsize=1)
+def valley() -> ZoneScene:
+    return with_draws(scene_of(), 10)
+
+
+rain = st.floats(0.0, 400.0)
+
+
+@given(rain, rain)
+@settings(max_examples=25, deadline=None)
+def test_more_rain_never_lowers_the_level_of_any_unit(one: float, other: float) -> None:
+    less, more = (run_flood(valley(), {"rain_mm": mm}) for mm in sorted((one, other)))
+    for before, after in ((less.buildings, more.buildings), (less.streets, more.streets)):
+        known = np.isfinite(before.level)
+        assert (after.level[known] >= before.level[known]).all()
+        assert (after.score[known] >= before.score[known] - 1e-12).all()
+        assert np.array_equal(known, np.isfinite(after.level))

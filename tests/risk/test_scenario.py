@@ -6,10 +6,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.risk.conftest import scene_of
+from tests.risk.conftest import FRAME, layers, relief, scene_of
 from twin.errors import OptionsError
+from twin.features import Layer
+from twin.grid import Raster
+from twin.hazards import Scene
 from twin.risk.scenario import run_flood, with_draws
-from twin.risk.scene import ZoneScene
+from twin.risk.scene import ZoneOptions, ZoneScene, make_scene
+from twin.risk.tables import load_tables
 
 
 def test_levels_never_fall_as_the_rain_rises(valley: ZoneScene) -> None:
@@ -144,3 +148,18 @@ def test_a_storm_is_answered_in_a_blink(valley: ZoneScene) -> None:
     began = time.perf_counter()
     run_flood(with_draws(valley, 1000), {"rain_mm": 130})
     assert time.perf_counter() - began < 1.5
+
+
+def test_a_city_without_buildings_or_without_ground_is_zoned_to_nothing_without_complaint() -> None:
+    kept = layers()
+    empty = Scene(relief(), {**kept, "building_l2": Layer.empty("building", FRAME).with_columns(height_m=np.zeros(0))})
+    result = run_flood(make_scene(empty, ZoneOptions(), load_tables())[0], {})
+    assert len(result.buildings) == 0
+    assert np.isfinite(result.streets.level).any()
+    blank = Raster(np.full(relief().values.shape, np.nan), relief().geobox)
+    result = run_flood(make_scene(Scene(blank, kept), ZoneOptions(), load_tables())[0], {})
+    assert result.buildings.counts()["0"] == 200
+    assert np.isnan(result.streets.level).all()
+    bare = {"building_l2": kept["building_l2"]}
+    result = run_flood(make_scene(Scene(blank, bare), ZoneOptions(), load_tables())[0], {})
+    assert result.buildings.counts()["0"] == 200

@@ -40,8 +40,14 @@ class PondingField:
 
     def take(self, cells: NDArray[np.int64]) -> PondingField:
         """The field on the flat cells (m,) only."""
+        # The map of pools is not needed for the cells, and is as large as the city.
+        slim = replace(self.pools, label=np.zeros((0, 0), dtype=np.int32))
         return replace(
-            self, floor=self.floor.ravel()[cells], pool=self.pool.ravel()[cells], known=self.known.ravel()[cells]
+            self,
+            floor=self.floor.ravel()[cells],
+            pool=self.pool.ravel()[cells],
+            known=self.known.ravel()[cells],
+            pools=slim,
         )
 
     def filling(self, event: Storm) -> hydrology.Filling:
