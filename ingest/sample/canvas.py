@@ -98,14 +98,23 @@ def looks_of(batch: Buildings) -> Floats:
 
 
 def wall_boxes() -> Floats:
-    """The city wall as boxes (m, 6): four sides and twelve bastions on each."""
+    """The city wall as boxes (m, 6): four sides, twelve bastions on each, barbican and moon wall before each gate."""
     a, b, top = WALL_HALF_U, WALL_HALF_V, 12.0
     sides = [(0, b, 2 * a + top, top), (0, -b, 2 * a + top, top), (a, 0, top, 2 * b), (-a, 0, top, 2 * b)]
-    at = (np.arange(12) - 5.5) / 12.0
+    at = np.arange(1, 13) / 13.0 - 0.5
     for s in (-1, 1):
         sides += [(t * 2 * a, s * (b + 10.0), 15.0, 9.0) for t in at]
         sides += [(s * (a + 10.0), t * 2 * b, 9.0, 15.0) for t in at]
-    return _upright(np.array(sides, dtype=np.float64), 14.0)
+    for half, start, far, thick in ((52.0, 0.0, 76.0, 7.0), (30.0, 76.0, 122.0, 5.0)):
+        middle, long = 0.5 * (start + far), far - start
+        for s in (-1, 1):
+            sides += [(t * half, s * (b + middle), thick, long) for t in (-1, 1)] + [
+                (0.0, s * (b + far), 2 * half, thick)
+            ]
+            sides += [(s * (a + middle), t * half, long, thick) for t in (-1, 1)] + [
+                (s * (a + far), 0.0, thick, 2 * half)
+            ]
+    return _upright(np.array(sides, dtype=np.float64), 13.0)
 
 
 def _upright(plan: Floats, height: float) -> Floats:

@@ -87,14 +87,16 @@ def delivered(rng: np.random.Generator, batch: Buildings, day: Floats, night: Fl
         surveyed, batch.height + rng.normal(0.0, 0.2, n), np.where(published, batch.height, np.nan)
     ).round(2)
     height = np.where(defect == "height_negative", -3.0, np.where(defect == "height_absurd", 9999.0, height))
+    eave = np.where(surveyed & (rng.random(n) < 0.4) & (defect == ""), batch.eave + rng.normal(0.0, 0.2, n), np.nan)
     storeys = np.where((rng.random(n) < STOREYS_KNOWN) | (batch.heritage != ""), batch.storeys, np.nan)
     year = np.where(rng.random(n) < 0.8, batch.year, np.nan)
     ids = np.array([f"DT{k + 1:07d}" for k in range(n)], dtype=object)
     table = Table.of(
         geometry, 标识码=ids, 名称=batch.name, 英文名=batch.name_en,
-        用途=np.array([USES[f] for f in FUNCTIONS], dtype=object)[batch.function], 层数=storeys, 建筑高度=height,
-        建成年份=year, 结构=np.array(STRUCTURES, dtype=object)[batch.structure],
-        屋顶=np.array(ROOFS, dtype=object)[batch.roof], 文物编码=batch.heritage, 昼间人数=day, 夜间人数=night,
+        用途=np.array([USES[f] for f in FUNCTIONS], dtype=object)[batch.function], 层数=storeys,
+        建筑高度=height, 檐口高度=eave.round(2), 建成年份=year,
+        结构=np.array(STRUCTURES, dtype=object)[batch.structure], 屋顶=np.array(ROOFS, dtype=object)[batch.roof], 文物编码=batch.heritage,
+        昼间人数=day, 夜间人数=night,
     )  # fmt: skip
     return Footprints(table, ids, area, defect)
 

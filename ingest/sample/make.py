@@ -28,12 +28,7 @@ _ORIGIN = """licence = "CC0-1.0"
 date = "2026-06-01"
 attribution = "Pingcheng sample (synthetic)"
 lineage = "合成示例：据公开资料生成，非测绘成果 / synthetic stand-in from published facts, not a survey\""""
-_ZONES = """# ---- 古城精细建模 / the ancient city ------------------------------------------
-[l3]
-# 城墙事实表 / the fact table of the town wall
-wall = "datong"
-
-# ---- 风险区划参数 / risk zoning ---------------------------------------------
+_ZONES = """# ---- 风险区划参数 / risk zoning ---------------------------------------------
 [zones.flood]
 # 御河各重现期水位（高于河床，米），示例值，待水务部门给定
 # stage of the Yu River above its bed per return period, m; sample values until the river bureau gives its own
@@ -76,6 +71,10 @@ def plan(scale: int, seed: int) -> Plan:
     home = (lot >= 0) & ~np.isin(city.used.kind[lot], (blocks.YARDS, blocks.DENSE, blocks.PARK))
     rank = _rank_in_lot(lot)
     unit[new[home]] = [f"{k}号楼" for k in rank[home]]
+    rural = (lot >= 0) & np.isin(city.used.kind[lot], (blocks.YARDS, blocks.DENSE))
+    house = rural & (city.houses.w > city.houses.d)
+    unit[new[house]] = [f"{k}号院" for k in rank[house]]
+    batch.lot[new[rural & ~house]] = -1
     return Plan(terrain, extent, town, city, batch, unit)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import rasterio.features
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
-from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from ingest.sample import paint, soil, write
@@ -32,7 +32,7 @@ def _cover(made: Scene, box: Box, step: float, shape: tuple[int, int]) -> NDArra
     rows = np.sort(made.tree.query(shapely.box(*box)))
     if len(rows):
         shapes = zip(made.ground[rows], made.classes[rows].tolist(), strict=True)
-        rasterio.features.rasterize(shapes, out=cover, transform=from_origin(box[0], box[3], step, step))
+        rasterio.features.rasterize(shapes, out=cover, transform=Affine(step, 0.0, box[0], 0.0, -step, box[3]))
     return cover
 
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pyogrio
 import rasterio
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.io import DatasetWriter
-from rasterio.transform import from_origin
 
 from ingest.sample.network import Table
 from ingest.sample.plan import FRAME, ORIGIN, Extent
@@ -63,7 +63,7 @@ def raster(path: Path, bounds: tuple[float, float, float, float], step: float, c
     profile = {
         "driver": "GTiff", "width": round((east - west) / step), "height": round((north - south) / step),
         "count": count,
-        "crs": CRS, "transform": from_origin(west + x, north + y, step, step), "tiled": True, "blockxsize": 512,
+        "crs": CRS, "transform": Affine(step, 0.0, west + x, 0.0, -step, north + y), "tiled": True, "blockxsize": 512,
         "blockysize": 512,
     }  # fmt: skip
     if count == 1:
