@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import TWIN, figure, median_of
-from tests.browser.conftest import CHROMIUM, free_port, wait_until_ready
+from tests.browser.conftest import CHROMIUM, free_port, until, wait_until_ready
 
 RUNS = 3
 SHOWN = "document.documentElement.dataset.twinLoadState === 'ready'"
@@ -39,7 +39,7 @@ def figures() -> Iterator[dict[str, Any]]:
                 page.on("response", lambda r: asked.append(int(r.headers.get("content-length", 0))))
                 began = time.perf_counter()
                 page.goto(f"{address}/viewer/")
-                page.wait_for_function(SHOWN, timeout=120_000)
+                until(page, SHOWN, seconds=120)
                 seconds = time.perf_counter() - began
                 counts.append((len(asked), sum(asked)))
                 browser.close()

@@ -74,6 +74,17 @@ def browser():
         chromium.close()
 
 
+def until(page, expression: str, argument=None, seconds: float = 60.0):
+    """The first truthy value of an expression; polled from outside, because the page forbids eval."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = page.evaluate(expression, argument)
+        if value or time.monotonic() > deadline:
+            assert value, f"not within {seconds:.0f} s: {expression}"
+            return value
+        page.wait_for_timeout(200)
+
+
 @pytest.fixture
 def artefacts() -> Path:
     """Where screenshots are kept."""

@@ -6,6 +6,8 @@ import math
 
 import pytest
 
+from tests.browser.conftest import until
+
 READY = "document.documentElement.dataset.twinLoadState === 'ready'"
 OLD_TOWN = (113.2953, 40.0923)
 
@@ -20,7 +22,7 @@ def page(browser, served):
     page.on("console", lambda message: page.complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.goto(f"{served}/viewer/")
-    page.wait_for_function(READY, timeout=180_000)
+    until(page, READY, seconds=180)
     yield page
     context.close()
 
@@ -44,43 +46,40 @@ def test_the_city_is_there_and_the_camera_looks_at_the_old_town(page, artefacts)
 def test_the_drum_tower_tells_its_name(page, artefacts):
     oid = drum_tower(page)
     page.evaluate("oid => window.twin.flyTo(oid)", oid)
-    page.wait_for_function(READY, timeout=120_000)
+    until(page, READY, seconds=120)
     place = page.evaluate("oid => window.twin.screenPositionOf(oid)", oid)
     assert place is not None
     page.mouse.click(place["x"], place["y"])
-    page.wait_for_function("oid => window.twin.state().picked === oid", arg=oid, timeout=30_000)
-    card = page.locator("[data-card]").inner_text(timeout=30_000)
+    until(page, "oid => window.twin.state().selected?.oid === oid", oid)
+    card = page.locator("#card").inner_text(timeout=30_000)
     assert "鼓楼" in card
     assert " m" in card
     page.screenshot(path=artefacts / "drum-tower.png")
 
 
-def test_a_sensor_value_changes(page):
-    before = page.evaluate("window.twin.state().values")
+def test_a_sensor_value_changes_on_its_pin(page):
+    shown = "[...document.querySelectorAll('.pin')].map(pin => pin.textContent)"
+    before = page.evaluate(shown)
     assert before
-    page.wait_for_function(
-        "old => Object.entries(window.twin.state().values).some(([k, v]) => k in old && old[k] !== v)",
-        arg=before,
-        timeout=60_000,
-    )
+    until(page, f"before => {shown}.some((text, k) => text !== before[k])", before)
 
 
 def test_flood_zones_change_the_colour_of_a_named_building(page, artefacts):
     oid = drum_tower(page)
     plain = page.evaluate("oid => window.twin.colorOf(oid)", oid)
     page.evaluate("window.twin.setTheme('flood')")
-    page.wait_for_function("([oid, plain]) => window.twin.colorOf(oid) !== plain", arg=[oid, plain], timeout=60_000)
-    page.wait_for_function(READY, timeout=120_000)
+    until(page, "([oid, plain]) => window.twin.colorOf(oid) !== plain", [oid, plain])
+    until(page, READY, seconds=120)
     page.screenshot(path=artefacts / "flood.png")
     page.evaluate("window.twin.setTheme(null)")
-    page.wait_for_function("([oid, plain]) => window.twin.colorOf(oid) === plain", arg=[oid, plain], timeout=60_000)
+    until(page, "([oid, plain]) => window.twin.colorOf(oid) === plain", [oid, plain])
 
 
 def test_the_page_speaks_english_too(page):
     page.evaluate("window.twin.setLang('en')")
-    page.wait_for_function("document.documentElement.lang.startsWith('en')", timeout=30_000)
+    until(page, "document.documentElement.lang.startsWith('en')")
     page.evaluate("window.twin.setLang('zh')")
-    page.wait_for_function("document.documentElement.lang.startsWith('zh')", timeout=30_000)
+    until(page, "document.documentElement.lang.startsWith('zh')")
 
 
 def test_no_request_left_the_machine_and_nothing_complained(page, served):
