@@ -16,7 +16,7 @@ from models_l3.facts import table
 from models_l3.hall import Part
 from models_l3.houses import HouseTable
 from models_l3.monuments import STAGE, build_monuments
-from models_l3.pack import HouseWords, Placed, house_solids, solids_of
+from models_l3.pack import HouseWords, Placed, evidence_of, house_solids, solids_of
 from models_l3.style import styles
 from models_l3.walls.pieces import WallFacts, wall_facts
 from models_l3.walls.town import build_wall
@@ -36,6 +36,7 @@ MARGIN = 150.0  # m of relief around what is built
 STREETS = ("primary", "secondary", "tertiary")
 TRADES = ("commercial", "office", "public")
 OLD_STRUCTURES = ("timber", "adobe", "masonry")
+GUESSED = ("storeys", "neighbours", "default")
 LISTED = ("heritage", "religious")
 
 
@@ -75,7 +76,8 @@ def build(city: City, options: L3Options, workers: Workers) -> Report:
     """The ancient city as closed parts standing on the relief, each with its level of evidence.
 
     reads    layer building_l2, raster relief, layer road where there is one
-    writes   model l3, documents l3_report and heritage_sources; nothing but the report where a city has no heritage
+    writes   model l3, documents l3_report, heritage_sources and heritage_evidence (per monument and piece of wall);
+             nothing but the report where a city has no heritage
     raises   MissingInputError before L2 has run; OptionsError for an unknown wall
     """
     city.require("layer", "building_l2", "l2")
@@ -110,6 +112,7 @@ def build(city: City, options: L3Options, workers: Workers) -> Report:
         STAGE, done, tuple(sorted(outcomes, key=lambda o: o.oid)), _figures(placed, houses, listed, tally, wall)
     )
     _documents(city, report, wall, lineage)
+    city.store.write_document("heritage_evidence", evidence_of(placed), lineage)
     return report
 
 
@@ -119,8 +122,9 @@ def _oids(outcomes: Sequence[Outcome]) -> set[str]:
 
 def _nothing(city: City) -> Report:
     """A clean report for a city without heritage; a model of an earlier run goes."""
-    if city.store.has("model", MODEL):
-        city.store.remove("model", MODEL)
+    for kind, name in (("model", MODEL), ("document", "heritage_sources"), ("document", "heritage_evidence")):
+        if city.store.has(kind, name):
+            city.store.remove(kind, name)
     report = Report(STAGE, 0, (), {"monuments": 0, "houses": 0, "parts": 0, "triangles": 0})
     city.store.write_document("l3_report", report.as_dict())
     return report
@@ -222,13 +226,21 @@ def _houses(layer: Layer, relief: Raster, roads: Layer | None) -> tuple[HouseTab
     if roads is not None:
         streets = np.where(trade[:, None], fabric.to_street(boxes, roads, STREETS), np.nan)
     turn = fabric.faces(boxes, ~trade, streets)
-    known = fabric.Heights(*(layer.column(name)[at] for name in ("eave_height", "height_m", "storeys")))
+    known = _heights(layer, at)
     earthen = layer.column("structure").astype(str)[at] == "adobe"
     made = fabric.house_table(boxes, turn, (low, high), known, (trade, earthen))
     missing = np.setdiff1d(np.arange(len(layer)), at)
     reason = "底面过窄或无地面 / plan too narrow for a house, or no relief"
     lost = [Outcome(oid, "skipped", reason, STAGE) for oid in layer.oid[missing].tolist()]
     return made, _words(layer, at), lost
+
+
+def _heights(layer: Layer, at: NDArray[np.int64]) -> fabric.Heights:
+    """Heights of the houses at rows; a ridge that L2 only guessed from storeys is left to the typology."""
+    eave, ridge, storeys = (layer.column(name)[at] for name in ("eave_height", "height_m", "storeys"))
+    evidence = layer.columns.get("height_evidence", objects([""] * len(layer))).astype(str)[at]
+    guessed = np.isin(evidence, GUESSED) & np.isfinite(storeys)
+    return fabric.Heights(eave, np.where(guessed, np.nan, ridge), storeys)
 
 
 def _words(layer: Layer, at: NDArray[np.int64]) -> HouseWords:

@@ -213,8 +213,8 @@ def house_table(
     floor = np.maximum(low + 0.25, high + 0.08)
     guess = np.clip(0.30 * boxes.short, 0.8, 3.2)
     eave = np.where(np.isfinite(known.eave), known.eave, known.ridge - guess)
-    eave = np.where(np.isfinite(eave), eave, 3.3 * np.fmax(known.storeys, 1.0))
-    eave = np.clip(eave, 2.5, 7.5)
+    eave = np.where(np.isfinite(eave), eave, 3.0 * np.fmax(known.storeys, 1.0) + 0.3)
+    eave = np.clip(eave, 2.7, 7.5)
     rise = np.where(
         np.isfinite(known.ridge), np.clip(known.ridge - eave, 0.22 * boxes.short, 0.42 * boxes.short), guess
     )

@@ -135,7 +135,7 @@ def _base(style: Style, half: tuple[float, float], ground: float, made: dict[str
             _add(made, "balustrade", parts.balustrade(_shrunk(terrace)[[3, 0, 1, 2]][[1, 2, 3, 0]], top, gap))
     if style.rail:
         _add(made, "balustrade", parts.balustrade(_shrunk(plan), 0.0, max(style.yuetai[0], gap)))
-    if top - earth > 0.3 and style.sides == 4:
+    if top - earth > 0.3:
         _add(made, "steps", parts.steps(width, front, top, earth))
 
 
@@ -180,7 +180,7 @@ def _body(style: Style, s: Storey, index: int, made: dict[str, list[Mesh]]) -> N
 
 def _openings(style: Style, s: Storey, front: float, index: int) -> list[Mesh]:
     """Doors by the wall style: chosen bays of the front, all of front and back, or all sides of a tower."""
-    height = min(0.74 * s.column, 3.6)
+    height = min(0.74 * s.column, max(3.6, 0.62 * s.column))
     if style.sides != 4:
         side = s.half[0] * np.tan(np.pi / style.sides)
         one = parts.doors(side, 1, (0,), -s.half[0], height, 2)
@@ -282,9 +282,9 @@ def _detail(style: Style, s: Storey) -> tuple[int, int]:
 
 def _helmet(profile: Profile) -> Profile:
     """Concave at the eave, swelling above, as a helmet (盔顶)."""
-    t = profile.end * np.array([0.0, 0.22, 0.42, 0.62, 0.8, 0.92, 1.0])
+    t = profile.end * np.array([0.0, 0.18, 0.3, 0.42, 0.58, 0.78, 1.0])
     rise = float(profile.z[-1] - profile.z[0])
-    return Profile(t, profile.z[0] + rise * np.array([0.0, 0.07, 0.2, 0.52, 0.78, 0.88, 1.0]))
+    return Profile(t, profile.z[0] + rise * np.array([0.0, 0.05, 0.16, 0.42, 0.68, 0.88, 1.0]))
 
 
 def _rolled(profile: Profile) -> Profile:

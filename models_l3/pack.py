@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models_l3.evidence import level
+from models_l3.evidence import level, uncertainty
 from models_l3.hall import Part
 from models_l3.houses import HouseTable, house_arrays
 from models_l3.mesh import Mesh
@@ -77,6 +78,21 @@ def solids_of(items: Sequence[Placed], frame: Frame) -> Solids:
             "sigma_m": np.array([item.sigma for item, _ in flat]),
         },
     )
+
+
+def evidence_of(items: Sequence[Placed]) -> dict[str, dict[str, Any]]:
+    """What is said of each object by its oid: texts, evidence of every part, volume-weighted uncertainty, sigma."""
+    told: dict[str, dict[str, Any]] = {}
+    for item in items:
+        volumes = np.array([part.mesh.moved(*-part.mesh.vertices[0]).volume() for part in item.parts])
+        levels = np.array([level(part.evidence) for part in item.parts])
+        told[item.owner] = {
+            **{key: text for key, text in item.texts.items() if text},
+            "evidence": {part.kind: part.evidence for part in item.parts},
+            "uncertainty": round(uncertainty(volumes, levels), 2),
+            "sigma_m": item.sigma,
+        }
+    return told
 
 
 @dataclass(frozen=True, slots=True)

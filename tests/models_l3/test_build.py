@@ -78,6 +78,12 @@ def test_every_part_says_how_well_it_is_known(town) -> None:
     levels = np.array([LEVELS[word] for word in solids.attributes["evidence"].tolist()])
     assert (levels == solids.attributes["evidence_u"]).all()
     assert (solids.attributes["sigma_m"] > 0).all()
+    told = town.store.read_document("heritage_evidence")["b0000"]
+    assert told["evidence"]["body"] == "documented"
+    assert told["fabric"] == "original_repaired"
+    assert 2.0 <= told["uncertainty"] <= 5.0
+    cited = set(told["sources"].split())
+    assert cited <= set(town.store.read_document("heritage_sources")["bibliography"])
 
 
 def test_everything_stands_on_the_relief_without_a_gap(town, relief) -> None:
