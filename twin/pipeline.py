@@ -76,7 +76,11 @@ STAGES: tuple[Stage, ...] = (
         "twin.risk.build",
         "ZoneOptions",
         "风险区划 / risk zoning",
-        (*_GROUND, *_BUILT, *(("layer", name) for name in ("road", "river", "water", "population", "facility"))),
+        (
+            *_GROUND,
+            *_BUILT,
+            *(("layer", name) for name in ("road", "river", "water", "population", "facility", "hazard_site")),
+        ),
         (("layer", "zone_flood_building"),),
     ),
     Stage(
