@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from server.app import context_of, create_app
 from server.live.hub import Hub
 from server.settings import ServerSettings
 from twin.city import City, open_city
+from twin.errors import OptionsError
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +34,28 @@ def serve(
 
     settings    None takes `[server]` of city.toml
     overrides   single settings by name, over what `settings` says
-    raises      MissingInputError where there is no city; OptionsError where its settings are wrong
+    raises      MissingInputError where there is no city; OptionsError where its settings are wrong or the port is taken
     """
-    make_server(city, host, port, settings=settings, log_level=log_level, **overrides).run()
+    door = bind(host, port)
+    make_server(city, host, port, settings=settings, log_level=log_level, **overrides).run(sockets=[door])
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening place of its own, found out before anything is loaded; OptionsError where it cannot be had."""
+    if not 0 <= port <= 65_535:
+        raise OptionsError(f"--port {port}: ports are 0 to 65535; choose another --port")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise OptionsError(f"--host {host}: no such address ({error.strerror or error})") from error
+    door = socket.socket(family, kind, protocol)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind(address)
+    except OSError as error:
+        door.close()
+        raise OptionsError(f"{host}:{port} cannot be served on ({error.strerror}); choose another --port") from error
+    return door
 
 
 def make_server(

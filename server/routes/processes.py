@@ -89,13 +89,14 @@ async def dismiss_job(request: Request, here: Here, job_id: str) -> Response:
 async def _result(request: Request, here: Context, process_id: str, work: Any) -> Mapping[str, Any]:
     """The result of a run, given up where the caller has gone before it began."""
     job = here.jobs.start(process_id, work)
+    waiting = asyncio.wrap_future(job.future)
     try:
-        while not job.future.done():
-            await asyncio.wait({asyncio.wrap_future(job.future)}, timeout=_GLANCE)
-            if not job.future.done() and await request.is_disconnected():
-                job.future.cancel()
-                break
-        return {} if job.future.cancelled() or not job.future.done() else job.future.result()
+        while not waiting.done():
+            await asyncio.wait({waiting}, timeout=_GLANCE)
+            if not waiting.done() and await request.is_disconnected():
+                waiting.cancel()
+                return {}
+        return waiting.result()
     finally:
         here.jobs.forget(job)
 
