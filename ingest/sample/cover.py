@@ -41,8 +41,8 @@ def water(city: Modern, extent: Extent) -> Table:
     """Rivers, the lake, ponds of parks and the pool of the nine-dragon wall as polygons."""
     parks = city.used.box[city.used.kind == blocks.PARK]
     size = parks[:, 2:] - parks[:, :2]
-    middle = 0.5 * (parks[:, :2] + parks[:, 2:]) + np.array([0.12, -0.25]) * size
-    ponds = _ellipses(*middle.T, 0.22 * size[:, :1], 0.17 * size[:, 1:])
+    middle = 0.5 * (parks[:, :2] + parks[:, 2:]) + np.array([0.12, -0.30]) * size
+    ponds = _ellipses(*middle.T, 0.22 * size[:, :1], 0.15 * size[:, 1:])
     lake = _ellipses(np.array([LAKE[0]]), np.array([LAKE[1]]), LAKE[2], LAKE[3])
     shili = shapely.difference(shapely.buffer(shili_line_string(), 13.0, cap_style="flat"), yu_polygon())
     first = np.array([yu_polygon(), shili, lake[0], pool()], dtype=object)

@@ -95,8 +95,8 @@ def delivered(rng: np.random.Generator, batch: Buildings, day: Floats, night: Fl
         geometry, 标识码=ids, 名称=batch.name, 英文名=batch.name_en,
         用途=np.array([USES[f] for f in FUNCTIONS], dtype=object)[batch.function], 层数=storeys,
         建筑高度=height, 檐口高度=eave.round(2), 建成年份=year,
-        结构=np.array(STRUCTURES, dtype=object)[batch.structure], 屋顶=np.array(ROOFS, dtype=object)[batch.roof], 文物编码=batch.heritage,
-        昼间人数=day, 夜间人数=night,
+        结构=np.array(STRUCTURES, dtype=object)[batch.structure], 屋顶=np.array(ROOFS, dtype=object)[batch.roof],
+        文物编码=batch.heritage, 昼间人数=day, 夜间人数=night,
     )  # fmt: skip
     return Footprints(table, ids, area, defect)
 

@@ -25,6 +25,7 @@ _TREELESS = (
     "asphalt", "street", "lane", "water", "pitch", "track", "rail", "brick", "path", "stone", "weir", "sand",
 )  # fmt: skip
 _FARTHEST = 170.0
+_TOGETHER = 8
 
 
 def _cover(made: Scene, box: Box, step: float, shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -46,10 +47,10 @@ def _boxes_near(made: Scene, box: Box, step: float) -> NDArray[np.int64]:
     return np.flatnonzero(near)
 
 
-def _tile(made: Scene, box: Box, step: float, shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """One finished tile (3, ny, nx)."""
-    cover, place = _cover(made, box, step, shape), np.array([box[0], box[3], step])
-    out, shadow = np.empty((3, *shape), dtype=np.float32), np.zeros(shape, dtype=np.float32)
+def _tile(made: Scene, box: Box, step: float, cover: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """One finished tile (3, ny, nx) over its ground classes."""
+    place = np.array([box[0], box[3], step])
+    out, shadow = np.empty((3, *cover.shape), dtype=np.float32), np.zeros(cover.shape, dtype=np.float32)
     soil.ground(cover, place, made.relief, made.relief_box, made.noise, out)
     near = _boxes_near(made, box, step)
     boxes, looks = made.boxes[near], made.looks[near]
@@ -71,17 +72,22 @@ def render(path: Path, made: Scene, bounds: Box, step: float, tell: Tell | None 
     """Paint an orthophoto into a tiled GeoTIFF with overviews."""
     with write.raster(path, bounds, step, 3) as file, ThreadPoolExecutor(2) as pool:
         windows = list(_windows(*file.shape))
-
-        def work(window: Window) -> NDArray[np.uint8]:
-            west, north = bounds[0] + window.col_off * step, bounds[3] - window.row_off * step
-            box = (west, north - window.height * step, west + window.width * step, north)
-            return _tile(made, box, step, (window.height, window.width))
-
-        for done, (window, tile) in enumerate(zip(windows, pool.map(work, windows), strict=True)):
-            file.write(tile, window=window)
+        # GDAL is called from this thread alone; only the brushes, which hold no lock, run beside each other.
+        for start in range(0, len(windows), _TOGETHER):
+            group = windows[start : start + _TOGETHER]
+            boxes = [_box(bounds, window, step) for window in group]
+            covers = [_cover(made, b, step, (w.height, w.width)) for b, w in zip(boxes, group, strict=True)]
+            tiles = pool.map(lambda box, cover: _tile(made, box, step, cover), boxes, covers)
+            for window, tile in zip(group, list(tiles), strict=True):
+                file.write(tile, window=window)
             if tell is not None:
-                tell(f"orthophoto {step:g} m", done + 1, len(windows))
+                tell(f"orthophoto {step:g} m", start + len(group), len(windows))
     write.overviews(path)
+
+
+def _box(bounds: Box, window: Window, step: float) -> Box:
+    west, north = bounds[0] + window.col_off * step, bounds[3] - window.row_off * step
+    return west, north - window.height * step, west + window.width * step, north
 
 
 def _windows(ny: int, nx: int) -> Iterator[Window]:
