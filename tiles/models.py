@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,13 @@ PARTS = FeatureSchema(
         Property("name", "STRING", "名称 / Name", optional=True),
         Property("part", "STRING", "构件 / Part", optional=True),
         Property("evidence", "STRING", "依据 / Evidence", optional=True),
-        Property("evidence_u", "FLOAT32", "不确定度 / Uncertainty of the evidence", "1 surveyed to 7 unknown", no_data=-9999.0),
+        Property(
+            "evidence_u",
+            "FLOAT32",
+            "不确定度 / Uncertainty of the evidence",
+            "1 surveyed to 7 unknown",
+            no_data=-9999.0,
+        ),
         Property("fabric", "STRING", "材质 / Fabric", optional=True),
     ),
 )
@@ -142,16 +148,13 @@ def has_surface(solids: Solids) -> NDArray[np.bool_]:
 def build_tileset(model: Model, folder: Path, version: str, options: ModelTiles, workers: Workers) -> dict[str, Any]:
     """Write `<folder>/<name>/tileset.json` and its tiles; the figures that build.json tells about it."""
     solids = model.solids
-    reach = options.l2_reach if model.schema is BLOCKS else options.l3_reach
     sink = options.sink if model.schema is BLOCKS else 0.0
-    items, first = _items(model)
-    budget = scheme.Budget(options.root_bytes, options.inner_bytes, options.leaf_bytes, np.ceil(reach / REFINES_WITHIN))
-    root = scheme.quadtree(items, budget)
-    nodes = list(root.walk())
+    root, n_objects, largest = _tree(model, options)
+    nodes = [node for node in root.walk() if len(node.rows)]
     home = folder / model.name
-    jobs = [_job(model, _rows(first, node.rows), home / f"{node.key}.glb", sink, options) for node in nodes]
+    jobs = [_job(model, node.rows, home / f"{node.key}.glb", sink, options) for node in nodes]
     made = dict(zip((n.key for n in nodes), workers.map(write_tile, jobs, f"tiles {model.name}"), strict=True))
-    document = tileset.document(root, made, version, 2.0 * float(items.sizes.max()))
+    document = tileset.document(root, made, version, 2.0 * largest)
     text = orjson.dumps(document)
     wire = write_all(home / "tileset.json", text, options.brotli_quality)
     low, high = solids.vertices.min(axis=0), solids.vertices.max(axis=0)
@@ -161,7 +164,7 @@ def build_tileset(model: Model, folder: Path, version: str, options: ModelTiles,
         "url": f"{model.name}/tileset.json",
         "tiles": len(nodes),
         "levels": max(node.level for node in nodes) + 1,
-        "objects": len(items.sizes),
+        "objects": n_objects,
         "features": sum(c.features for c in made.values()),
         "triangles": sum(c.triangles for c in made.values()),
         "bytes": sum(c.size for c in made.values()) + len(text),
@@ -169,6 +172,7 @@ def build_tileset(model: Model, folder: Path, version: str, options: ModelTiles,
         "root_wire_bytes": made[root.key].wire,
         "largest_wire_bytes": max(c.wire for c in made.values()),
         "geometric_error": document["root"]["geometricError"],
+        "reach": options.l2_reach if model.schema is BLOCKS else options.l3_reach,
         "bounds": [round(float(v), 7) for v in bounds],
     }
 
@@ -207,9 +211,40 @@ def _sorted(solids: Solids) -> Solids:
     return solids.take(np.lexsort((solids.oid.astype(str), solids.owner.astype(str))))
 
 
-def _items(model: Model) -> tuple[scheme.Items, NDArray[np.int64]]:
-    """What the scheme places, one row per owner, and the first solid of each owner (+ the end)."""
-    solids = model.solids
+def _tree(model: Model, options: ModelTiles) -> tuple[scheme.Node, int, float]:
+    """(root tile, objects, largest size in m); rows of the tiles are rows of the model.
+
+    Fine parts of an object wait in tiles of their own until the camera is near; from afar they are below a pixel.
+    """
+    reach = options.l2_reach if model.schema is BLOCKS else options.l3_reach
+    budget = scheme.Budget(options.root_bytes, options.inner_bytes, options.leaf_bytes, np.ceil(reach / REFINES_WITHIN))
+    fine = _is_fine(model, options)
+    main, fine_rows = np.flatnonzero(~fine), np.flatnonzero(fine)
+    items, first = _items(model, main)
+    root = _with_rows(scheme.quadtree(items, budget), main, first)
+    if len(fine_rows):
+        few, first = _items(model, fine_rows)
+        near = float(np.ceil(options.l3_fine_reach / REFINES_WITHIN))
+        late = _with_rows(scheme.late_leaves(few, options.inner_bytes, near, "fine/"), fine_rows, first)
+        root = replace(root, error=max(root.error, near), children=(*root.children, late))
+    return root, len(items.sizes), float(items.sizes.max())
+
+
+def _is_fine(model: Model, options: ModelTiles) -> NDArray[np.bool_]:
+    """(b,) True for parts whose kind is fine, as long as their object has a part that is not."""
+    if "part" not in model.columns:
+        return np.zeros(len(model.solids), dtype=bool)
+    kinds = [part.rpartition("_")[2] for part in model.columns["part"].tolist()]
+    fine = np.isin(kinds, options.l3_fine_parts)
+    owner = model.solids.owner
+    starts = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
+    alone = np.minimum.reduceat(fine, starts)
+    return fine & ~np.repeat(alone, np.diff(np.append(starts, len(owner))))
+
+
+def _items(model: Model, rows: NDArray[np.int64]) -> tuple[scheme.Items, NDArray[np.int64]]:
+    """What the scheme places, one row per owner, and the place in `rows` of each owner's first solid (+ the end)."""
+    solids = model.solids.take(rows)
     owner = solids.owner
     starts = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
     first = np.append(starts, len(solids)).astype(np.int64)
@@ -220,15 +255,18 @@ def _items(model: Model) -> tuple[scheme.Items, NDArray[np.int64]]:
     sizes = np.maximum(extent[:, 2], extent[:, :2].min(axis=1))
     triangles = np.diff(solids.face_offset[first])
     weights = np.diff(first) * _BYTES_PER_FEATURE + triangles * _BYTES_PER_TRIANGLE
-    notable = np.maximum.reduceat(model.notable, starts)
+    notable = np.maximum.reduceat(model.notable[rows], starts)
     ranks = (2.0 * extent[:, 2] + extent[:, :2].max(axis=1)) * np.where(notable, 2.0, 1.0)
     return scheme.Items((low + high)[:, :2] / 2.0, sizes, weights, ranks), first
 
 
-def _rows(first: NDArray[np.int64], owners: NDArray[np.int64]) -> NDArray[np.int64]:
-    counts = first[owners + 1] - first[owners]
+def _with_rows(node: scheme.Node, rows: NDArray[np.int64], first: NDArray[np.int64]) -> scheme.Node:
+    """The same tree with the solids of each owner in place of the owner."""
+    counts = first[node.rows + 1] - first[node.rows]
     packed = np.concatenate([[0], np.cumsum(counts)])
-    return np.arange(packed[-1]) + np.repeat(first[owners] - packed[:-1], counts)
+    at = np.arange(packed[-1]) + np.repeat(first[node.rows] - packed[:-1], counts)
+    children = tuple(_with_rows(child, rows, first) for child in node.children)
+    return replace(node, rows=rows[at], children=children)
 
 
 def _fabric(solids: Solids) -> NDArray[np.object_]:

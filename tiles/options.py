@@ -15,10 +15,17 @@ class ModelTiles:
     inner_bytes: int = option(120_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile with children.")
     leaf_bytes: int = option(200_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile without children.")
     l2_reach: float = option(
-        2100.0, unit="m", min=100.0, max=20_000.0, doc="Camera distance within which every block is loaded (1080p)."
+        4000.0, unit="m", min=100.0, max=20_000.0, doc="Camera distance within which every block is loaded (1080p)."
     )
     l3_reach: float = option(
         2600.0, unit="m", min=100.0, max=20_000.0, doc="Camera distance within which every L3 model is loaded (1080p)."
+    )
+    l3_fine_reach: float = option(
+        900.0, unit="m", min=50.0, max=20_000.0, doc="Camera distance within which the fine parts of L3 are loaded."
+    )
+    l3_fine_parts: tuple[str, ...] = option(
+        ("brackets", "ornaments", "ridges", "openings", "columns", "posts", "balustrade", "plaque"),
+        doc="Kinds of L3 parts that are fine: from afar they are below a pixel.",
     )
     sink: float = option(
         0.5,

@@ -50,7 +50,11 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A tile: its place in the quadtree (x east, y north), the rows it holds, its error in m, its children."""
+    """A tile: its place in the quadtree (x east, y north), the rows it holds, its error in m, its children.
+
+    A tile without rows has no content; it only says from where its children are worth loading.
+    shelf   folder in front of the name, where one tileset has two trees
+    """
 
     level: int
     x: int
@@ -58,11 +62,12 @@ class Node:
     rows: NDArray[np.int64]
     error: float
     children: tuple[Node, ...] = ()
+    shelf: str = ""
 
     @property
     def key(self) -> str:
         """The tile's name in a path: level/x_y."""
-        return f"{self.level}/{self.x}_{self.y}"
+        return f"{self.shelf}{self.level}/{self.x}_{self.y}"
 
     def walk(self) -> Iterator[Node]:
         """The tile and everything below, parents first."""
@@ -86,11 +91,34 @@ def quadtree(items: Items, budget: Budget) -> Node:
 
     Rows inside a tile keep their order, so sorted input gives sorted tiles.
     """
+    return _grow(items, budget, np.arange(len(items.sizes)), _whole(items))
+
+
+def late_leaves(items: Items, most: float, error: float, shelf: str) -> Node:
+    """A tree that holds everything in leaves, each of which is loaded only when the camera is near that very leaf.
+
+    most    bytes of a leaf
+    error   m, of the empty tile around each leaf and of all above: how near is near
+    """
+    return _divide(items, (most, error, shelf), np.arange(len(items.sizes)), _whole(items))
+
+
+def _divide(items: Items, rule: tuple[float, float, str], rows: NDArray[np.int64], square: _Square) -> Node:
+    most, error, shelf = rule
+    place = (square.level, square.x, square.y)
+    nothing = np.zeros(0, dtype=np.int64)
+    if items.weights[rows].sum() <= most or len(rows) == 1 or square.level >= _DEEPEST:
+        return Node(*place, nothing, error, (Node(*place, rows, 0.0, shelf=shelf),), f"{shelf}near/")
+    parts = [_divide(items, rule, part, quarter) for part, quarter in _quarters(items, rows, square) if len(part)]
+    return Node(*place, nothing, error, tuple(parts), f"{shelf}near/")
+
+
+def _whole(items: Items) -> _Square:
     # A stray far away must not stretch the grid: what lies outside the square belongs to its nearest quarter.
     low, high = np.percentile(items.centres, [_STRAY, 100.0 - _STRAY], axis=0)
     side = max(float((high - low).max()), 1.0) * (1.0 + 1e-9)
     west, south = ((low + high) / 2.0 - side / 2.0).tolist()
-    return _grow(items, budget, np.arange(len(items.sizes)), _Square(0, 0, 0, west, south, side))
+    return _Square(0, 0, 0, west, south, side)
 
 
 def _grow(items: Items, budget: Budget, rows: NDArray[np.int64], square: _Square) -> Node:

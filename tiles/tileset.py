@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiles.scheme import Node
+from twin.errors import GeometryError
 
 Floats = NDArray[np.float64]
 
 _BOX_STEP = 1e-3
+_FAR = np.full(3, np.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Content:
 def document(root: Node, contents: Mapping[str, Content], version: str, error: float) -> dict[str, Any]:
     """The tileset document.
 
-    contents    tile key -> Content, one for every tile
+    contents    tile key -> Content, one for every tile that has rows; the root has some
     version     goes into asset.tilesetVersion
     error       geometric error while nothing is drawn, m; raised to the root's where it is smaller
     """
@@ -55,24 +57,27 @@ def document(root: Node, contents: Mapping[str, Content], version: str, error: f
 
 
 def _tile(node: Node, contents: Mapping[str, Content], above: Floats | None) -> tuple[dict[str, Any], Floats, Floats]:
-    content = contents[node.key]
-    matrix = content.matrix
-    low, high = content.low.copy(), content.high.copy()
+    content = contents.get(node.key)
+    matrix = content.matrix if content is not None else above
+    if matrix is None:
+        raise GeometryError("the root tile of a tileset has no content to stand on")
+    low, high = (content.low, content.high) if content is not None else (_FAR, -_FAR)
     children = []
     for child in node.children:
         entry, child_low, child_high = _tile(child, contents, matrix)
         children.append(entry)
         low, high = np.minimum(low, child_low), np.maximum(high, child_high)
-    relative = matrix if above is None else _inverse(above) @ matrix
-    tile: dict[str, Any] = {
-        "transform": [float(v) for v in relative.T.reshape(-1)],
-        "boundingVolume": {"box": box(low, high)},
-        "geometricError": float(node.error),
-        "content": {"uri": f"{node.key}.glb"},
-    }
+    tile: dict[str, Any] = {"boundingVolume": {"box": box(low, high)}, "geometricError": float(node.error)}
+    if content is not None:
+        tile["content"] = {"uri": f"{node.key}.glb"}
+        if children:
+            tile["content"]["boundingVolume"] = {"box": box(content.low, content.high)}
     if children:
-        tile["content"]["boundingVolume"] = {"box": box(content.low, content.high)}
         tile["children"] = children
+    if content is None:
+        return tile, low, high
+    relative = matrix if above is None else _inverse(above) @ matrix
+    tile = {"transform": [float(v) for v in relative.T.reshape(-1)], **tile}
     if above is None:
         return tile, low, high
     corners = box_corners(np.array(box(low, high))) @ relative[:3, :3].T + relative[:3, 3]

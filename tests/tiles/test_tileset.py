@@ -167,3 +167,44 @@ def test_compressed_copies_hold_the_same_bytes(built):
 
 def test_a_block_costs_little_on_the_wire(built):
     assert built[1]["wire_bytes"] / 900 < 160.0
+
+
+def with_brackets():
+    halls = heritage()
+    part = np.where(halls.attributes["part"] == "wall", "porch_brackets", halls.attributes["part"]).astype(object)
+    return replace(halls, attributes={**halls.attributes, "part": part})
+
+
+def test_fine_parts_wait_until_the_camera_is_near(tmp_path):
+    build_tileset(models.parts(with_brackets(), None), tmp_path, "v", ModelTiles(l3_fine_reach=900.0), Workers(1))
+    assert check_tileset(tmp_path / "l3").outcomes == ()
+    main = metadata.read_table(glb.read(tmp_path / "l3/0/0_0.glb"))
+    assert main["part"].tolist() == ["platform", "roof"] * 2
+    document = json.loads((tmp_path / "l3/tileset.json").read_bytes())
+    (near,) = document["root"]["children"]
+    assert "content" not in near
+    assert 900.0 <= near["geometricError"] * models.REFINES_WITHIN < 1100.0
+    (leaf,) = near["children"]
+    assert leaf["content"]["uri"] == "fine/0/0_0.glb"
+    assert leaf["geometricError"] == 0.0
+
+
+def test_an_object_of_fine_parts_alone_stays_in_the_main_tree(tmp_path):
+    halls = with_brackets()
+    lone = halls.take(np.flatnonzero(halls.attributes["part"] == "porch_brackets"))
+    build_tileset(models.parts(lone, None), tmp_path, "v", ModelTiles(), Workers(1))
+    assert not (tmp_path / "l3/fine").exists()
+
+
+def test_many_fine_leaves_are_each_loaded_by_their_own_distance():
+    rng = np.random.default_rng(4)
+    n = 300
+    items = scheme.Items(rng.uniform(0, 1000, (n, 2)), np.ones(n), np.full(n, 100.0), np.ones(n))
+    root = scheme.late_leaves(items, 3000.0, 9.0, "fine/")
+    leaves = [node for node in root.walk() if len(node.rows)]
+    assert len(leaves) > 8
+    assert sorted(np.concatenate([leaf.rows for leaf in leaves]).tolist()) == list(range(n))
+    assert len({node.key for node in root.walk()}) == len(list(root.walk()))
+    for node in root.walk():
+        assert node.error == (0.0 if len(node.rows) else 9.0)
+        assert not any(len(child.rows) for child in node.children) or len(node.children) == 1
