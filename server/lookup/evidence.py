@@ -14,6 +14,8 @@ from twin.store import Store
 
 MODEL = "l3"
 SOURCES = "heritage_sources"
+# What L3 itself says of each monument: exact where the model alone allows a count.
+MONUMENTS = "heritage_evidence"
 # Said once of the whole object; parts differ only in their evidence.
 _WORDS = ("roof_type", "era", "fabric", "sources", "rules", "choices")
 
@@ -28,12 +30,15 @@ def evidence_index(store: Store) -> Evidence:
     found: dict[str, Mapping[str, Any]] = {}
     for _, solids in store.read_model(MODEL):
         found.update(_of_batch(solids, titles))
+    if store.has("document", MONUMENTS):
+        for oid, told in store.read_document(MONUMENTS).items():
+            found[oid] = {**found.get(oid, {}), **_of_monument(told, titles)}
     return found
 
 
 def evidence_of(here: Context) -> Evidence:
     """The evidence of what the store holds now."""
-    items = [item for item in here.city.store.items() if item.name in (MODEL, SOURCES)]
+    items = [item for item in here.city.store.items() if item.name in (MODEL, SOURCES, MONUMENTS)]
     digest = " ".join(item.digest for item in items)
     return here.memo.get("evidence", digest, lambda: evidence_index(here.city.store))
 
@@ -46,6 +51,22 @@ def _of_batch(solids: Solids, titles: Mapping[str, str]) -> dict[str, Mapping[st
     return {str(name): _told(solids, part, titles) for name, part in zip(names, rows, strict=True)}
 
 
+def _of_monument(told: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, Any]:
+    found = {key: value for key, value in told.items() if key != "evidence"}
+    if "sources" in found:
+        found["sources"] = _spelt(str(found["sources"]), titles)
+    parts: Mapping[str, str] = told.get("evidence", {})
+    if parts:
+        counts = Counter(parts.values())
+        found |= {"parts": len(parts), "evidence": counts.most_common(1)[0][0], "evidence_of": dict(parts)}
+        found["evidence_parts"] = dict(sorted(counts.items()))
+    return found
+
+
+def _spelt(sources: str, titles: Mapping[str, str]) -> str:
+    return "; ".join(titles.get(word, word) for word in sources.replace(",", " ").split())
+
+
 def _told(solids: Solids, rows: Any, titles: Mapping[str, str]) -> Mapping[str, Any]:
     attributes = solids.attributes
     told: dict[str, Any] = {"parts": len(rows)}
@@ -53,7 +74,7 @@ def _told(solids: Solids, rows: Any, titles: Mapping[str, str]) -> Mapping[str, 
         if key in attributes and attributes[key][rows[0]]:
             told[key] = str(attributes[key][rows[0]])
     if "sources" in told:
-        told["sources"] = "; ".join(titles.get(word, word) for word in told["sources"].replace(",", " ").split())
+        told["sources"] = _spelt(told["sources"], titles)
     if "evidence" in attributes:
         counts = Counter(str(word) for word in attributes["evidence"][rows])
         told["evidence"] = counts.most_common(1)[0][0]

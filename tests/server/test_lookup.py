@@ -58,6 +58,16 @@ def test_evidence_is_told_of_each_object_with_its_sources(own_city):
     assert "sources" not in index["b2"]
 
 
+def test_what_l3_says_of_a_monument_beats_what_its_model_shows(own_city):
+    with_l3(own_city)
+    told = {"era": "ming", "evidence": {"wall": "documented", "roof": "rule"}, "uncertainty": 2.53, "sources": "S1"}
+    own_city.store.write_document("heritage_evidence", {"b1": told})
+    drum = evidence_index(own_city.store)["b1"]
+    assert drum["uncertainty"] == 2.53
+    assert drum["evidence_of"] == {"wall": "documented", "roof": "rule"}
+    assert drum["sources"] == "Liang and Liu 1933"
+
+
 def test_a_building_with_an_l3_model_tells_its_evidence(own_city, settings):
     app = create_app(own_city, settings())
     assert ask(app, "/collections/buildings/items/b1").json()["properties"]["heritage"] == ""
