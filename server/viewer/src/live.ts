@@ -13,6 +13,8 @@ export interface LiveState {
   /** City time of the newest observation, ms UTC; NaN before the first. */
   now: number;
   alarms: number;
+  /** Things and incidents have been read. */
+  known: boolean;
 }
 
 /** Everything that is alive: one snapshot, then one event stream for the whole page. */
@@ -20,7 +22,7 @@ export class Live {
   readonly things = new Map<string, Thing>();
   readonly streams = new Map<string, Stream>();
   readonly incidents = new Map<string, Incident>();
-  readonly state = new Store<LiveState>({ connection: "connecting", now: Number.NaN, alarms: 0 });
+  readonly state = new Store<LiveState>({ connection: "connecting", now: Number.NaN, alarms: 0, known: false });
   readonly #api: Api;
   readonly #paths: NonNullable<City["live"]>;
   #observed = new Set<(thing: Thing) => void>();
@@ -52,6 +54,7 @@ export class Live {
     }
     for (const incident of incidentsFrom(incidents)) this.incidents.set(incident.oid, incident);
     await this.#snapshot();
+    this.state.set({ known: true });
     this.#listen();
   }
 

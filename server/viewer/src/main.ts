@@ -150,7 +150,13 @@ function connect(app: App, picker: Picker, defaultTime: number, ready: Promise<b
     view.watch(["layers"], ({ layers }) => showLayer(app, marks, id, layers[id] ?? false));
   }
   view.watch(["lang"], () => ground.relabel());
-  view.watch(["night"], () => ground.redraw());
+  let askedRoads = false;
+  document.getElementById("layer-roads")?.addEventListener("change", () => (askedRoads = true));
+  // Street lamps make the night, so roads come with it unless the reader has decided about them.
+  view.watch(["night"], ({ night, layers }) => {
+    if (!askedRoads && layers["roads"] !== night) view.set({ layers: { ...view.value.layers, roads: night } });
+    ground.redraw();
+  });
   view.watch(["theme"], (state) => void theme?.turn(state.theme === theme.info.id));
   view.watch(["rain"], ({ rain }) => (theme?.state.value.rain !== rain ? theme?.rain(rain) : undefined));
   view.watch(["selected"], ({ selected }) => {

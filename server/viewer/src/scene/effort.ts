@@ -27,6 +27,10 @@ export class Effort {
     const { camera } = stage.widget.scene;
     for (const event of [camera.moveStart, camera.changed]) event.addEventListener(() => this.#stir());
     camera.percentageChanged = 0.02;
+    // Tiles come in frame by frame: small frames while they do, or a new layer would creep in.
+    stage.widget.scene.globe.tileLoadProgressEvent.addEventListener((left: number) => {
+      if (left > 2) this.#stir();
+    });
   }
 
   /** The city is loaded: one full picture is drawn before anyone is told. */

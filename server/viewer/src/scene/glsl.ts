@@ -1,4 +1,4 @@
-import { UNKNOWN } from "../palette.ts";
+import { riskColour, UNKNOWN } from "../palette.ts";
 
 function linear(hex: string): string {
   return [1, 3, 5].map((at) => (parseInt(hex.slice(at, at + 2), 16) / 255).toFixed(5)).join(", ");
@@ -22,6 +22,8 @@ float hash21(vec2 p) {
   return fract(p.x * p.y);
 }
 vec3 toLinear(vec3 c) { return pow(c, vec3(2.2)); }
+const vec3 LOWEST = vec3(${linear(riskColour(1))});
+const vec3 LOW = vec3(${linear(riskColour(2))});
 bool isCode(vec3 c, vec3 code) { return all(lessThan(abs(c - code), vec3(0.0021))); }
 
 void fragmentMain(FragmentInput fsInput, inout czm_modelMaterial material) {
@@ -45,6 +47,8 @@ void fragmentMain(FragmentInput fsInput, inout czm_modelMaterial material) {
       base = mix(toLinear(style), vec3(0.86), band < 3.0 ? 0.75 : 0.15);
     } else {
       base = toLinear(style);
+      // The ordinary stays pale, so that the eye goes to what matters.
+      base = mix(base, vec3(0.84), isCode(style, LOWEST) ? 0.55 : isCode(style, LOW) ? 0.22 : 0.0);
     }
     lift = isCode(style, vec3(200.0, 150.0, 46.0) / 255.0) ? 0.45 : 0.0;
   }
@@ -59,15 +63,17 @@ void fragmentMain(FragmentInput fsInput, inout czm_modelMaterial material) {
     float reach = length(fsInput.attributes.positionEC);
     vec3 along = normalize(cross(v_facing, vec3(0.0, 1.0, 0.0)) + vec3(1e-5, 0.0, 0.0));
     vec2 wall = vec2(dot(v_place, along), v_place.y);
-    vec2 cell = floor(wall / vec2(3.3, 3.1));
-    vec2 inside = fract(wall / vec2(3.3, 3.1));
-    float near = 1.0 - smoothstep(500.0, 1500.0, reach);
+    float near = 1.0 - smoothstep(450.0, 1300.0, reach);
+    // Panes grow with distance, so that far facades still sparkle instead of turning into an even glow.
+    float coarse = min(exp2(floor(log2(max(reach / 420.0, 1.0)))), 8.0);
+    vec2 pitch = vec2(3.3, 3.1) * coarse;
+    vec2 cell = floor(wall / pitch);
+    vec2 inside = fract(wall / pitch);
     float pane = step(0.22, inside.x) * step(inside.x, 0.74) * step(0.30, inside.y) * step(inside.y, 0.76);
-    float chance = hash21(cell + floor(v_facing.xz * 7.0));
-    float lit = step(1.0 - u_windows * 0.34, chance);
-    float glow = mix(0.30 * u_windows * 0.34, pane * lit, near);
-    vec3 warm = mix(vec3(1.0, 0.58, 0.22), vec3(1.0, 0.80, 0.52), hash21(cell * 1.7));
-    colour += upright * (1.0 - 0.75 * painted) * u_windows * warm * glow * 0.85;
+    float chance = hash21(cell + floor(v_facing.xz * 7.0) + coarse);
+    float lit = step(1.0 - u_windows * 0.36, chance);
+    vec3 warm = mix(vec3(1.0, 0.52, 0.17), vec3(1.0, 0.78, 0.46), hash21(cell * 1.7));
+    colour += upright * (1.0 - 0.8 * painted) * u_windows * warm * pane * lit * (0.45 + 0.75 * chance);
     float day = (1.0 - u_white) * (1.0 - u_windows) * u_facade;
     float dim = near * pane * day * 0.14 + (1.0 - near) * day * 0.035;
     colour *= 1.0 - upright * (1.0 - painted) * dim;

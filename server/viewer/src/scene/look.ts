@@ -28,16 +28,16 @@ const DUSK: Mood = {
   earth: 1.32, earthSaturation: 0.86, earthLight: [1.0, 0.92, 0.80], lambert: 1.3, dark: 0.66, facade: 1,
 };
 const NIGHT: Mood = {
-  sun: [0.05, 0.07, 0.11], sky: [0.050, 0.066, 0.10], ground: [0.040, 0.036, 0.034],
+  sun: [0.045, 0.065, 0.11], sky: [0.060, 0.078, 0.12], ground: [0.060, 0.048, 0.038],
   hazeSun: [0.075, 0.085, 0.115], hazeFar: [0.060, 0.070, 0.098], zenith: [0.016, 0.024, 0.046], glow: [0.05, 0.06, 0.08],
   windows: 1, white: 0, density: 1 / 11000, amount: 0.93, vignette: 0.35, saturation: 1.0, ink: 0.10, shade: 0.6,
-  earth: 0.34, earthSaturation: 0.32, earthLight: [0.62, 0.74, 1.0], lambert: 0.25, dark: 0.62, facade: 0,
+  earth: 0.5, earthSaturation: 0.36, earthLight: [0.66, 0.77, 1.0], lambert: 0.25, dark: 0.66, facade: 0,
 };
 const ANALYSIS: Mood = {
   sun: [0.20, 0.20, 0.20], sky: [0.78, 0.79, 0.80], ground: [0.50, 0.50, 0.51],
   hazeSun: [0.94, 0.94, 0.935], hazeFar: [0.93, 0.935, 0.94], zenith: [0.88, 0.895, 0.91], glow: [0, 0, 0],
   windows: 0, white: 1, density: 1 / 14000, amount: 0.92, vignette: 0.08, saturation: 1.05, ink: 0.42, shade: 0.9,
-  earth: 1, earthSaturation: 0, earthLight: [1, 1, 1], lambert: 0.32, dark: 0.72, facade: 0,
+  earth: 1.15, earthSaturation: 0, earthLight: [1, 1, 1], lambert: 0.30, dark: 0.86, facade: 0,
 };
 const ANALYSIS_NIGHT: Mood = {
   ...ANALYSIS, sun: [0.06, 0.06, 0.065], sky: [0.30, 0.31, 0.33], ground: [0.14, 0.145, 0.155],
@@ -132,12 +132,12 @@ export class Look {
     this.#light.color = new Color(...mood.earthLight);
     globe.lambertDiffuseMultiplier = mood.lambert;
     globe.vertexShadowDarkness = mood.dark;
-    globe.baseColor = analysis ? Color.fromCssColorString(dark ? "#3a3d42" : "#dcdcda") : Color.fromCssColorString("#b3a893");
+    globe.baseColor = analysis ? Color.fromCssColorString(dark ? "#3a3d42" : "#f1f1ef") : Color.fromCssColorString("#b3a893");
     for (const layer of this.#imagery) {
       layer.brightness = mood.earth;
       layer.saturation = mood.earthSaturation;
-      layer.alpha = analysis ? (dark ? 0.25 : 0.32) : 1;
-      layer.contrast = analysis ? 0.7 : 1;
+      layer.alpha = analysis ? (dark ? 0.25 : 0.22) : 1;
+      layer.contrast = analysis ? 0.55 : 1;
     }
     this.#scene.requestRender();
   }

@@ -9,7 +9,7 @@ import type { Look } from "./look.ts";
 
 /** The shader's word for "conjectural": lighter, dotted. Any other colour is used as it is. */
 const CONJECTURE = "#FEFDFC";
-const CONJECTURAL = /conject|speculat|assum|推/i;
+const CONJECTURAL = new Set(["conjectural", "unknown"]);
 
 /** The tilesets of the city and the colour of every building in them, told apart by oid. */
 export class Models {
@@ -116,7 +116,7 @@ export class Models {
     let colour = PLAIN;
     if (oid !== "" && oid === this.#selected) colour = GOLD;
     else if (this.#levels) colour = riskColour(this.#levels.get(oid));
-    else if (id === "l3" && CONJECTURAL.test(String(feature.getProperty("evidence") ?? ""))) colour = CONJECTURE;
+    else if (id === "l3" && CONJECTURAL.has(String(feature.getProperty("evidence") ?? ""))) colour = CONJECTURE;
     if (oid !== "") this.#applied.set(oid, colour);
     return colour;
   }

@@ -19,6 +19,7 @@ export interface Mark {
 
 interface Placed extends Mark { position: Cartesian3 | null; width: number; height: number; state: string }
 const ROOM = 22;
+type Box = readonly [number, number, number, number];
 
 /** Keeps DOM marks on their places in the scene: real elements, so that they can be focused, read and translated. */
 export class Overlay {
@@ -94,7 +95,7 @@ export class Overlay {
     if (this.#dirty) this.#measure();
     const camera = this.#scene.camera.positionWC;
     const [w, h] = [this.#root.clientWidth, this.#root.clientHeight];
-    const taken: [number, number, number, number][] = [];
+    const taken: Box[] = [];
     for (const mark of this.#order) {
       const point =
         mark.position && Cartesian3.distance(camera, mark.position) < mark.reach
@@ -104,18 +105,24 @@ export class Overlay {
         this.#turn(mark, "hidden");
         continue;
       }
-      const box: [number, number, number, number] = [point.x - mark.width / 2, point.y - mark.height, point.x + mark.width / 2, point.y];
-      let state = "full";
-      if (taken.some((other) => crosses(box, other))) {
-        state = mark.shrinks ? "small" : "hidden";
-        if (state === "small") box.splice(0, 4, point.x - ROOM / 2, point.y - ROOM, point.x + ROOM / 2, point.y);
-        if (state === "small" && taken.some((other) => crosses(box, other))) state = "speck";
-      }
-      this.#turn(mark, state);
-      if (state === "hidden") continue;
-      if (state !== "speck") taken.push(box);
-      mark.element.style.transform = `translate(${point.x.toFixed(1)}px, ${point.y.toFixed(1)}px) translate(-50%, -100%)`;
+      const spot = this.#spot(mark, point.x, point.y, taken);
+      this.#turn(mark, spot.state);
+      if (spot.state === "hidden") continue;
+      if (spot.state !== "speck") taken.push(spot.box);
+      mark.element.style.transform = `translate(${point.x.toFixed(1)}px, ${(point.y + spot.shift).toFixed(1)}px) translate(-50%, -100%)`;
     }
+  }
+
+  /** Where a mark finds room: in its place, a line higher or lower for a name, small or as a speck for a pin. */
+  #spot(mark: Placed, x: number, y: number, taken: readonly Box[]): { state: string; box: Box; shift: number } {
+    const free = (box: Box): boolean => !taken.some((other) => crosses(box, other));
+    for (const shift of mark.shrinks ? [0] : [0, -mark.height * 0.95, mark.height * 0.95]) {
+      const box: Box = [x - mark.width / 2, y + shift - mark.height, x + mark.width / 2, y + shift];
+      if (free(box)) return { state: "full", box, shift };
+    }
+    const small: Box = [x - ROOM / 2, y - ROOM, x + ROOM / 2, y];
+    if (!mark.shrinks) return { state: "hidden", box: small, shift: 0 };
+    return { state: free(small) ? "small" : "speck", box: small, shift: 0 };
   }
 
   #turn(mark: Placed, state: string): void {

@@ -22,7 +22,7 @@ export function buildingCard(app: App, feature: Feature, part: P | undefined): N
   const list = h("dl", { class: "lines" });
   fill(list, line(say("card.address"), addressOf(p) || say("card.noaddress")));
   if (has(p["storeys"])) fill(list, line(say("card.storeys"), say("card.storeys.unit", { n: figure(p["storeys"], 0) })));
-  if (has(p["base_z"])) fill(list, line(say("card.base"), `${figure(p["base_z"], 1)} m`, app.city.frame?.vertical ?? ""));
+  if (has(p["base_z"])) fill(list, line(say("card.base"), `${figure(p["base_z"], 1)} m`, word(lang, "datum", app.city.frame?.vertical ?? "")));
   if (has(p["year_built"])) fill(list, line(say("card.year"), figure(p["year_built"], 0)));
   if (has(p["structure"]) && p["structure"] !== "unknown") fill(list, line(say("card.structure"), word(lang, "structure", String(p["structure"]))));
   fill(list, line(say("card.area"), `${figure(areaOf(feature.geometry), 0)} m²`));
@@ -55,15 +55,17 @@ function heritageBlock(lang: Lang, p: P, part: P | undefined): HTMLElement | nul
   const given = p["heritage"];
   const facts: P = given && typeof given === "object" ? (given as P) : {};
   const rows: HTMLElement[] = [];
-  const add = (key: Parameters<typeof text>[1], value: unknown): void => {
-    const shown = wordsOf(value, lang);
+  const add = (key: Parameters<typeof text>[1], value: unknown, group = ""): void => {
+    const shown = typeof value === "string" && group ? word(lang, group, value) : wordsOf(value, lang);
     if (shown) rows.push(line(text(lang, key), shown));
   };
-  add("card.roof", (lang === "zh" ? facts["roof_zh"] : facts["roof_en"]) ?? facts["roof_type"] ?? facts["roof"] ?? (has(p["roof_type"]) ? p["roof_type"] : null));
-  add("card.era", (lang === "zh" ? facts["era_zh"] : facts["era_en"]) ?? facts["era"] ?? facts["dynasty"]);
-  add("card.level", facts["evidence_level"] ?? facts["evidence"] ?? part?.["evidence"]);
-  add("card.part", part?.["part"]);
-  add("card.sources", facts["sources"] ?? facts["source"]);
+  add("card.roof", facts["roof_type"] ?? p["roof_type"], "roof");
+  add("card.era", facts["era"]);
+  add("card.level", facts["evidence"] ?? part?.["evidence"], facts["evidence"] || part?.["part"] ? "known" : "evidence");
+  add("card.parts", partsOf(lang, facts["evidence_parts"]));
+  add("card.part", part?.["part"] && `${String(part["part"])} · ${word(lang, "known", String(part["evidence"] ?? ""))}`);
+  add("card.rules", facts["rules"]);
+  add("card.sources", facts["sources"]);
   return rows.length > 0 ? h("dl", { class: "lines heritage" }, ...rows) : null;
 }
 
@@ -75,6 +77,15 @@ function wordsOf(value: unknown, lang: Lang): string {
     return named(lang, zh, en) || title || name || "";
   }
   return String(value);
+}
+
+/** How many parts are known how well, best first: `有文献尺寸 3 · 按营造规则 12`. */
+function partsOf(lang: Lang, counts: unknown): string {
+  if (!counts || typeof counts !== "object") return "";
+  return Object.entries(counts as Record<string, number>)
+    .sort((a, b) => b[1] - a[1])
+    .map(([known, number]) => `${word(lang, "known", known)} ${number}`)
+    .join(" · ");
 }
 
 function zoneOf(p: P): Zone | null {
@@ -126,7 +137,7 @@ function driverList(lang: Lang, drivers: Driver[]): HTMLElement {
   const rows = three.map((driver) => {
     const up = driver.phi >= 0;
     const bar = h("span", { class: "driver-bar", "aria-hidden": "true" }, h("i", { class: up ? "up" : "down", style: { width: `${((50 * Math.abs(driver.phi)) / most).toFixed(1)}%` } }));
-    return h("li", {}, h("span", {}, named(lang, driver.zh, driver.en) || driver.key), bar, h("span", { class: "number" }, `${up ? "+" : "−"}${Math.abs(driver.phi).toFixed(2)}`));
+    return h("li", {}, h("span", {}, named(lang, driver.zh, driver.en) || driver.key), bar, h("span", { class: "number" }, driver.phi === 0 ? "" : `${up ? "+" : "−"}${Math.abs(driver.phi).toFixed(2)}`));
   });
   return h("ol", { class: "drivers" }, ...rows);
 }

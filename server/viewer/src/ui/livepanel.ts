@@ -35,6 +35,10 @@ export function livePanel(app: App): HTMLElement {
     drawIncidents();
     drawSensors();
   });
+  live.state.watch(["known"], () => {
+    drawIncidents();
+    drawSensors();
+  });
   live.onIncident(drawIncidents);
   live.onObservation((thing) => updateCell(app, thing, cells.get(thing.oid)));
   return panel;
