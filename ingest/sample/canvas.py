@@ -224,6 +224,9 @@ def _all_trees(rng: np.random.Generator, town: OldTown, city: Modern, layers: La
         points = _scatter(rng, shapely.bounds(some), each) if len(some) else np.empty((0, 2))
         inside = shapely.STRtree(some).query(shapely.points(points), predicate="intersects")[0] if len(some) else []
         groups.append((points[np.unique(inside).astype(int)], 1.6, 3.4))
+    belt = _scatter(rng, np.array([[-889.0, -899.0, 889.0, 899.0]]), 110.0)
+    belt = belt[(np.abs(belt[:, 0]) > 868) | (np.abs(belt[:, 1]) > 878)]
+    groups.append((belt, 1.4, 2.8))
     spots = [np.column_stack([xy, rng.uniform(low, high, len(xy))]) for xy, low, high in groups]
     return np.vstack([town.trees, *spots])
 
@@ -252,11 +255,12 @@ def _ground(city: Modern, layers: Layers, batch: Buildings) -> tuple[NDArray[np.
             np.array([CODE["bank"], CODE["sand"]]),
         )
     )
-    verges = np.array(
-        [shapely.box(1880, -4400, 2820, 4400), *shapely.box(*(city.used.box + np.array([-28, -28, 28, 28])).T)]
-    )
+    parks = [shapely.box(1880, -4400, 2820, 4400), shapely.box(-1075, -1075, 1075, 1075)]
+    verges = np.array([*parks, *shapely.box(*(city.used.box + np.array([-28, -28, 28, 28])).T)])
     found.append((verges, CODE["bank"]))
     found += [(land.geometry[code == name], CODE[kind]) for name, kind in _LAND.items()]
+    inner = shapely.difference(shapely.box(-889, -899, 889, 899), shapely.box(-867, -877, 867, 877))
+    found.append((np.array([inner], dtype=object), CODE["grass"]))
     for name, kind in (("park", "grass"), ("riverside", "bank"), ("forest", "forest")):
         found.append((green.geometry[green.columns["code"] == name], CODE[kind]))
     found += [(land.geometry[code == name], CODE[kind]) for name, kind in _GROUNDS.items()]
@@ -320,7 +324,7 @@ def scene(
     low = np.argsort(roofs[:, 5], kind="stable")
     painted = [
         _cars(rng, layers.roads), _parked(rng, city), *_walls(town, layers.land, batch, first),
-        (roofs[low], looks_of(batch)[owner][low]), _painted(wall_boxes(), paint.CRENEL, 138.0, 132.0, 123.0), _gates(),
+        (roofs[low], looks_of(batch)[owner][low]), _painted(wall_boxes(), paint.CRENEL, 134.0, 131.0, 126.0), _gates(),
     ]  # fmt: skip
     relief, box = _relief(*ground)
     grain = gaussian_filter(rng.standard_normal((256, 256)), 0.5, mode="wrap")

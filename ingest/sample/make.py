@@ -23,7 +23,7 @@ from ingest.sample.terrain import Terrain
 from twin.errors import OptionsError
 
 Tell = Callable[[str, int, int], None]
-OLD_SHARE, OLD_MOST = 0.44, 10_300
+OLD_SHARE, OLD_MOST = 0.46, 12_000
 _ORIGIN = """licence = "CC0-1.0"
 date = "2026-06-01"
 attribution = "Pingcheng sample (synthetic)"
