@@ -140,15 +140,8 @@ def _inside(layer: Layer, city: City, wall: WallFacts | None) -> Mask:
     if wall is None or not len(layer):
         return np.zeros(len(layer), bool)
     centre, turn = _centre(city, wall)
-    middle = shapely.get_coordinates(shapely.centroid(layer.geometry))
-    if len(middle) != len(layer):  # an empty footprint has no middle
-        middle = np.array(
-            [
-                c[0] if len(c := shapely.get_coordinates(shapely.centroid(g))) else (np.inf, np.inf)
-                for g in layer.geometry
-            ]
-        )
-    d = middle - centre
+    middle = shapely.centroid(layer.geometry)
+    d = np.column_stack([shapely.get_x(middle), shapely.get_y(middle)]) - centre  # NaN for an empty footprint
     u, v = d[:, 0] * np.cos(turn) + d[:, 1] * np.sin(turn), d[:, 1] * np.cos(turn) - d[:, 0] * np.sin(turn)
     reach = wall.section.base / 2
     return (np.abs(u) < wall.half[0] - reach) & (np.abs(v) < wall.half[1] - reach)

@@ -22,6 +22,7 @@ LIFT = 0.36  # m, tile surface over the purlin back
 COVER = 0.42  # m, vertical thickness of the roof shell
 BALCONY = 0.85  # m
 CUN = 0.032  # m
+ROW_PITCH = 0.72  # m, about three real rows
 SMALL = 5.0  # m, half frontage below which a building is drawn with fewer triangles
 
 
@@ -270,7 +271,16 @@ def _top(style: Style, s: Storey) -> Roof:
         style.roof, eave, profile, _corner(style, s), COVER, gable, min(0.8, 0.25 * step + 0.35), gain, style.sides
     )
     samples, rings = _detail(style, s)
-    return build_roof(replace(spec, edge=_edge(style), paint=_paint(style), samples=samples, rings=rings))
+    return build_roof(
+        replace(
+            spec, edge=_edge(style), paint=_paint(style), samples=samples, rings=rings, row_pitch=_row_pitch(style, s)
+        )
+    )
+
+
+def _row_pitch(style: Style, s: Storey) -> float:
+    """Pitch of the drawn tile rows of a single-storey hall, m; none on towers, whose budget goes into their storeys."""
+    return max(ROW_PITCH, s.eave[0] / 28.0) if not style.tiers and s.half[0] >= SMALL else 0.0
 
 
 def _detail(style: Style, s: Storey) -> tuple[int, int]:
@@ -310,6 +320,7 @@ def _crown(style: Style, roof: Roof, s: Storey, last: bool, made: dict[str, list
         ornament=style.ornament,
     )
     _add(made, "roof", roof.body.moved(z=s.purlin))
+    _add(made, "tile_rows", None if roof.rows is None else roof.rows.moved(z=s.purlin))
     bars, figures = ridges(roof, ridge), ornaments(roof, ridge)
     _add(made, "ridges", None if bars is None else bars.moved(z=s.purlin))
     _add(made, "ornaments", None if figures is None else figures.moved(z=s.purlin))

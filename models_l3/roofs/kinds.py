@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_l3.mesh import Mesh, extrude_x, join, rectangle, regular
+from models_l3.roofs.rows import tile_rows
 from models_l3.roofs.shell import Corner, Paint, Profile, ShellSpec, sheet, solid
 from twin.errors import GeometryError, OptionsError
 from twin.meshes import Surface
@@ -28,6 +29,7 @@ class RoofSpec:
     gable      run of the gable plane, m (xieshan), or projection of the purlins beyond the gable wall (xuanshan)
     gain       extra half length of the ridge over the run: runs and lengths, m (tuishan)
     sides      corners of a pyramid or skirt; 4 is a rectangle
+    row_pitch  distance of the drawn tile rows, m; 0 draws none
     """
 
     kind: str
@@ -43,6 +45,7 @@ class RoofSpec:
     paint: Paint = field(default_factory=Paint)
     samples: int = 10
     rings: int = 6
+    row_pitch: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ class Roof:
     hips: tuple[Array, ...] = ()
     verges: tuple[Array, ...] = ()
     around: tuple[Array, ...] = ()
-    peak: Array | None = field(default=None)
+    peak: Array | None = None
+    rows: Mesh | None = None
 
 
 def build_roof(spec: RoofSpec) -> Roof:
@@ -116,15 +120,22 @@ def _wudian(spec: RoofSpec) -> Roof:
     ends = points[-1, [0, spec.samples]]
     hips = _hips(points, spec, len(run) - 1)
     if np.linalg.norm(ends[1] - ends[0]) < SHORT:
-        return Roof(body, hips=hips, peak=ends.mean(axis=0))
-    return Roof(body, main=(np.linspace(ends[0], ends[1], 9),), hips=hips)
+        return Roof(body, hips=hips, peak=ends.mean(axis=0), rows=_rows(spec, points))
+    return Roof(body, main=(np.linspace(ends[0], ends[1], 9),), hips=hips, rows=_rows(spec, points))
 
 
 def _cuanjian(spec: RoofSpec) -> Roof:
     run = spec.profile.runs(spec.rings, spec.edge)
     points = _points(spec, run)
     body = solid(points, run, spec.samples, ShellSpec(spec.thickness, edge=spec.edge), spec.paint)
-    return Roof(body, hips=_hips(points, spec, len(run) - 1), peak=points[-1, 0])
+    return Roof(body, hips=_hips(points, spec, len(run) - 1), peak=points[-1, 0], rows=_rows(spec, points))
+
+
+def _rows(spec: RoofSpec, points: Array, upper: tuple[int, ...] = ()) -> Mesh | None:
+    """Tile rows of a roof that asks for them."""
+    if spec.row_pitch <= 0:
+        return None
+    return tile_rows(points, spec.samples, spec.row_pitch, (spec.paint.edge, spec.paint.field), upper)
 
 
 def _skirt(spec: RoofSpec) -> Roof:
@@ -178,6 +189,7 @@ def _xieshan(spec: RoofSpec) -> Roof:
         hips=_hips(points, spec, floor),
         verges=_verge_lines(curve, end),
         around=feet,
+        rows=_rows(spec, points, (len(run) - 1, floor, len(run) - 1, floor)),
     )
 
 

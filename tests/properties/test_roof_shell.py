@@ -40,7 +40,7 @@ def spec_of(kind: str, r: dict[str, float]) -> RoofSpec:
     hx = hy if kind in ("cuanjian", "shizi_xieshan") else r["depth"] * r["ratio"] / 2 + r["overhang"]
     corner = Corner(r["chong"], r["qiao"], r["overhang"] + r["depth"] / 2 / steps, r["lift"])
     gable = 0.8 if kind in ("xuanshan", "juanpeng") else r["overhang"] + 0.7 * r["depth"] / 2 / steps
-    return RoofSpec(kind, (hx, hy), profile, corner, 0.35, gable=gable, edge=0.5)
+    return RoofSpec(kind, (hx, hy), profile, corner, 0.35, gable=gable, edge=0.5, row_pitch=0.9)
 
 
 def bodies(mesh: Mesh) -> list[trimesh.Trimesh]:
@@ -93,6 +93,6 @@ def test_the_corner_is_never_lower_than_the_middle_of_the_eave(r: dict[str, floa
 def test_ridges_and_ornaments_are_closed_bodies(kind: str, r: dict[str, float]) -> None:
     roof = build_roof(spec_of(kind, r))
     style = RidgeStyle(0.9, 0.4, 0.5, chiwen=2.5, figures=3, finial=1.5)
-    for mesh in (ridges(roof, style), ornaments(roof, style)):
+    for mesh in (ridges(roof, style), ornaments(roof, style), roof.rows):
         if mesh is not None:
             assert all(body.volume > 0 for body in bodies(mesh))
