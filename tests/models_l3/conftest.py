@@ -45,18 +45,17 @@ def rectangle(x: float, y: float, w: float, d: float, turn: float = 0.0) -> shap
     return shapely.Polygon(u @ np.array([[c, s], [-s, c]]) + [x, y])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def plan() -> Callable[..., shapely.Polygon]:
     return rectangle
 
 
-@pytest.fixture
-def city_with(tmp_path: Path, relief: Raster) -> Callable[..., City]:
+@pytest.fixture(scope="session")
+def city_with(tmp_path_factory: pytest.TempPathFactory, relief: Raster) -> Callable[..., City]:
     """Opens a city whose store holds the relief and a layer building_l2 of the given footprints and columns."""
 
-    def make(geometry: list[shapely.Polygon], name: str = "city", **columns: object) -> City:
-        root = tmp_path / name
-        root.mkdir()
+    def make(geometry: list[shapely.Polygon], **columns: object) -> City:
+        root: Path = tmp_path_factory.mktemp("city")
         (root / "city.toml").write_text('[frame]\ncrs = "EPSG:4547"\nvertical = "1985"\n', encoding="utf-8")
         city = open_city(root)
         oid = [f"b{k:04d}" for k in range(len(geometry))]

@@ -21,7 +21,7 @@ def model(city) -> Solids:
     return concatenate([solids for _, solids in city.store.read_model("l3")])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def town(city_with: Callable, plan: Callable, centre: np.ndarray):
     """A hall, a pagoda, an archway, three houses, a shop, a modern block, and a house outside the wall."""
     x, y = centre
@@ -38,7 +38,6 @@ def town(city_with: Callable, plan: Callable, centre: np.ndarray):
     ]
     return city_with(
         shapes,
-        name="town",
         heritage=["huayan_main_hall", "huayan_pagoda", "four_archways", *[""] * 6],
         roof_type=["wudian", "cuanjian", "xuanshan", *["yingshan"] * 4, "flat", "yingshan"],
         function=["heritage"] * 3 + ["residential"] * 3 + ["commercial"] + ["residential"] * 2,
@@ -47,8 +46,13 @@ def town(city_with: Callable, plan: Callable, centre: np.ndarray):
     )
 
 
-def test_every_solid_is_closed_outward_and_owned(town) -> None:
-    report = build(town, WALL, Workers(1))
+@pytest.fixture(scope="module")
+def report(town):
+    """The report of the town, built once for all who only look."""
+    return build(town, WALL, Workers(1))
+
+
+def test_every_solid_is_closed_outward_and_owned(town, report) -> None:
     solids = model(town)
     assert solids.is_closed().all()
     assert (solids.volumes() > 0).all()
@@ -59,8 +63,8 @@ def test_every_solid_is_closed_outward_and_owned(town) -> None:
     assert not {"b0007", "b0008"} & owners, "a modern block and a house outside the wall stay L2"
 
 
-def test_figures_count_what_was_built(town) -> None:
-    figures = build(town, WALL, Workers(1)).figures
+def test_figures_count_what_was_built(town, report) -> None:
+    figures = report.figures
     assert figures["monuments"] == 3
     assert figures["houses"] == 4
     assert figures["wall_perimeter_m"] == pytest.approx(7240.0)
@@ -68,8 +72,7 @@ def test_figures_count_what_was_built(town) -> None:
     assert 1.0 < figures["uncertainty_mean"] < 7.0
 
 
-def test_every_part_says_how_well_it_is_known(town) -> None:
-    build(town, WALL, Workers(1))
+def test_every_part_says_how_well_it_is_known(report, town) -> None:
     solids = model(town)
     assert set(solids.attributes["evidence"].tolist()) <= set(LEVELS)
     for key in ("fabric", "sources", "era", "choices"):
@@ -86,8 +89,7 @@ def test_every_part_says_how_well_it_is_known(town) -> None:
     assert cited <= set(town.store.read_document("heritage_sources")["bibliography"])
 
 
-def test_everything_stands_on_the_relief_without_a_gap(town, relief) -> None:
-    build(town, WALL, Workers(1))
+def test_everything_stands_on_the_relief_without_a_gap(report, town, relief) -> None:
     solids = model(town)
     low = np.minimum.reduceat(solids.vertices[:, 2], solids.vertex_offset[:-1])
     kinds = solids.attributes["part"].astype(str)
@@ -99,8 +101,7 @@ def test_everything_stands_on_the_relief_without_a_gap(town, relief) -> None:
         assert (foot[:, 2] <= relief.sample(foot[:, :2]) - 0.2).all(), solids.oid[k]
 
 
-def test_the_hall_of_huayan_looks_east(town, centre: np.ndarray) -> None:
-    build(town, WALL, Workers(1))
+def test_the_hall_of_huayan_looks_east(report, town, centre: np.ndarray) -> None:
     solids = model(town)
     k = solids.oid.tolist().index("b0000/steps")
     steps = solids.vertices[solids.vertex_offset[k] : solids.vertex_offset[k + 1]]
@@ -108,15 +109,13 @@ def test_the_hall_of_huayan_looks_east(town, centre: np.ndarray) -> None:
     assert abs(steps[:, 1].mean() - (centre[1] - 100)) < 1.0
 
 
-def test_the_same_input_gives_the_same_bytes(town) -> None:
-    build(town, WALL, Workers(1))
+def test_the_same_input_gives_the_same_bytes(town, report) -> None:
     first = town.store.item("model", "l3").digest
     build(town, WALL, Workers(2))
     assert town.store.item("model", "l3").digest == first
 
 
-def test_cells_hold_their_owners_and_are_sorted(town) -> None:
-    build(town, WALL, Workers(1))
+def test_cells_hold_their_owners_and_are_sorted(report, town) -> None:
     cells = town.store.model_cells("l3")
     assert all(cell.startswith("c_") for cell in cells)
     for _, solids in town.store.read_model("l3"):
