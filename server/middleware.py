@@ -47,7 +47,8 @@ class Door:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        allow = self.allow(scope["path"]) if scope["method"] == "OPTIONS" else b""
+        path = local_path(scope)
+        allow = self.allow(path) if scope["method"] == "OPTIONS" else b""
         if allow:
             await send({"type": "http.response.start", "status": 204, "headers": _options(allow)})
             await send({"type": "http.response.body", "body": b""})
@@ -58,22 +59,26 @@ class Door:
 
         async def dress(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": self._dressed(scope["path"], message)}
+                message = {**message, "headers": self._dressed(path, message)}
             elif is_head and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
 
-        await self.app(scope, self._bounded(receive) if scope["method"] in _WRITING else receive, dress)
+        await self.app(scope, self._guarded(scope, receive) if scope["method"] in _WRITING else receive, dress)
 
-    def _bounded(self, receive: Receive) -> Receive:
+    def _guarded(self, scope: Scope, receive: Receive) -> Receive:
+        """The body while it is JSON and not too large; errors rise where the framework reads and leave as all do."""
         taken = 0
+        media = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+        is_json = media.split(b";")[0].strip().lower() in (b"application/json", b"application/geo+json")
 
         async def take() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
+            if taken and not is_json:
+                raise HTTPException(415, "the body must be application/json, and the Content-Type header must say so")
             if taken > self._max_body:
-                # Raised where the framework reads the body, so it leaves as every other error does.
                 raise HTTPException(413, f"the body is larger than {self._max_body} bytes; send it in parts")
             return message
 
@@ -101,6 +106,13 @@ _ALWAYS: tuple[tuple[bytes, bytes], ...] = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", EXPOSED),
 )
+
+
+def local_path(scope: Scope) -> str:
+    """The path of a request below the prefix that a proxy may have put before everything."""
+    path: str = scope["path"]
+    prefix: str = scope.get("root_path", "")
+    return path[len(prefix) :] if prefix and path.startswith(prefix + "/") else path
 
 
 def _options(allow: bytes) -> list[tuple[bytes, bytes]]:

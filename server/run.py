@@ -71,7 +71,8 @@ def make_server(
     opened = city if isinstance(city, City) else open_city(city)
     chosen = settings if settings is not None else opened.options(ServerSettings, "server")
     # Milliseconds since 1970: numbers of a later run are larger, so a client that reconnects is told of the gap.
-    app = create_app(opened, replace(chosen, **overrides), first_seq=time.time_ns() // 1_000_000)
+    settings_in_use = replace(chosen, **overrides)
+    app = create_app(opened, settings_in_use, first_seq=time.time_ns() // 1_000_000)
     config = uvicorn.Config(
         app,
         host=host,
@@ -83,11 +84,18 @@ def make_server(
         log_level=log_level,
         access_log=False,
         server_header=False,
+        root_path=prefix_of(settings_in_use.root_path),
         date_header=True,
         timeout_graceful_shutdown=3,
         backlog=2048,
     )
     return _Server(config, context_of(app).hub)
+
+
+def prefix_of(text: str) -> str:
+    """A path prefix as ASGI wants it: a slash before, none behind; "" for none."""
+    words = text.strip("/")
+    return f"/{words}" if words else ""
 
 
 class _Server(uvicorn.Server):

@@ -30,5 +30,6 @@ class ServerSettings:
     max_jobs: int = option(64, min=1, max=10_000, doc="Process jobs remembered; the oldest finished one goes first.")
     max_waiting: int = option(8, min=1, max=1_000, doc="Process runs waiting or running; more are answered 503.")
     frame_ancestors: str = option("'self'", doc="Who may show the pages in a frame, as in Content-Security-Policy.")
+    root_path: str = option("", doc="Path prefix under which a proxy that strips it publishes the server.")
     write_token: str = option("", doc="Bearer token for writes; empty accepts writes from this machine only.")
     viewer_dir: str = option("", doc="Folder of the built viewer; empty is the one shipped in the package.")

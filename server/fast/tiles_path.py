@@ -20,6 +20,7 @@ from server.fast.static_files import (
     locate,
     open_record,
 )
+from server.middleware import local_path
 from server.negotiate import byte_range, codings, matches
 
 _METHODS = ("GET", "HEAD", "OPTIONS")
@@ -46,21 +47,18 @@ class TilePath:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path: str = scope["path"]
-        root_path: str = scope.get("root_path", "")
-        if root_path and path.startswith(root_path + "/"):
-            path = path[len(root_path) :]
+        path = local_path(scope)
         end = path.find("/", 1)
         shelf = self.shelves.get(path[: end + 1]) if end > 0 else None
         if shelf is None:
-            await self._behind(path, root_path, scope, receive, send)
+            await self._behind(path, scope, receive, send)
             return
         self.answers += 1
         await self._serve(scope, send, path, path[end + 1 :], shelf)
 
-    async def _behind(self, path: str, root_path: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _behind(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if path + "/" in self.shelves and scope["method"] in _METHODS:
-            location = (b"location", f"{root_path}{path}/".encode("latin-1"))
+            location = (b"location", f"{scope.get('root_path', '')}{path}/".encode("latin-1"))
             await _send(send, 308, [location, (b"content-length", b"0")], b"")
             return
         await self.app(scope, receive, send)

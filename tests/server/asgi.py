@@ -16,17 +16,16 @@ class Answer:
     body: bytes = b""
 
 
-def client_of(app) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://twin.test"
-    )
+def client_of(app, root_path: str = "") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
+    return httpx.AsyncClient(transport=transport, base_url="http://twin.test")
 
 
-def ask(app, path: str, method: str = "GET", **kwargs) -> httpx.Response:
+def ask(app, path: str, method: str = "GET", root_path: str = "", **kwargs) -> httpx.Response:
     """One request of the app, for tests that need no more."""
 
     async def once() -> httpx.Response:
-        async with client_of(app) as client:
+        async with client_of(app, root_path) as client:
             return await client.request(method, path, **kwargs)
 
     return asyncio.run(once())

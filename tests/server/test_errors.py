@@ -4,6 +4,7 @@ import pytest
 
 from server import errors
 from server.app import create_app
+from server.run import prefix_of
 from tests.server.asgi import ask, raw
 from twin.errors import FrameMismatchError, GeometryError, MissingInputError, NotFoundError, StoreError
 
@@ -39,6 +40,8 @@ from twin.errors import FrameMismatchError, GeometryError, MissingInputError, No
             413,
         ),
         ("POST", "/processes/flood-zoning/execution", {"json": {"inputs": [1]}}, 422),
+        ("POST", "/live/observations", {"content": b"{}", "headers": {"Content-Type": "text/plain"}}, 415),
+        ("POST", "/live/observations", {"content": b"{}"}, 415),
         ("POST", "/processes/alchemy/execution", {"json": {"inputs": {}}}, 404),
     ],
 )
@@ -139,3 +142,18 @@ def test_writing_needs_the_token_where_one_is_set(own_city, settings):
     assert ask(app, "/live/observations", "POST", json=row, headers=wrong).status_code == 403
     right = {"Authorization": "Bearer open sesame"}
     assert ask(app, "/live/observations", "POST", json=row, headers=right).status_code == 201
+
+
+def test_behind_a_proxys_prefix_everything_answers_and_links_carry_it(app):
+    scene = ask(app, "/dt/city", root_path="/dt")
+    assert scene.status_code == 200
+    assert ask(app, "/dt/tiles/v1/l2/tileset.json", root_path="/dt").status_code == 200
+    assert ask(app, "/dt/viewer", root_path="/dt").headers["location"] == "/dt/viewer/"
+    listed = ask(app, "/dt/collections", root_path="/dt").json()
+    assert listed["links"][0]["href"] == "http://twin.test/dt/collections"
+    assert ask(app, "/dt/jobs/x", "PUT", root_path="/dt").headers["allow"] == "DELETE, GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize(("given", "prefix"), [("", ""), ("/", ""), ("dt", "/dt"), ("/dt/", "/dt"), ("/a/b", "/a/b")])
+def test_a_prefix_is_written_as_the_server_wants_it(given, prefix):
+    assert prefix_of(given) == prefix
