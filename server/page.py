@@ -26,6 +26,8 @@ h2 span, td span, .figures span { color: var(--soft); font-weight: 400; margin-l
 .figures span { display: block; margin-left: 0; }
 a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: underline; }
 a:focus-visible { outline: 2px solid var(--gold); outline-offset: 2px; border-radius: 3px; }
+.skyline { float: right; width: min(34%, 320px); height: auto; fill: var(--accent); opacity: 0.85; margin-top: 4px; }
+@media (max-width: 640px) { .skyline { display: none; } }
 .badge { display: inline-block; margin: 18px 0 0; padding: 3px 10px; border: 1px dashed var(--gold); border-radius: 4px;
   color: var(--ink); }
 .open { display: inline-block; margin: 22px 16px 0 0; padding: 11px 22px; border-radius: 6px; background: #1f7a5c;
@@ -43,6 +45,13 @@ code { font: 13px/1.4 ui-monospace, "SFMono-Regular", Consolas, monospace; backg
   padding: 1px 6px; border-radius: 4px; }
 footer { margin-top: 48px; padding-top: 16px; border-top: 1px solid var(--line); color: var(--soft); }
 """
+# A gate tower on the wall, as one line of roofs: the only picture here, drawn by hand and small.
+_MERLONS = "h10v-8h8v8"
+SKYLINE = (
+    f'<svg class="skyline" viewBox="0 0 320 120" aria-hidden="true"><path d="M0 120V92{_MERLONS * 5}'
+    "h10V74h-8q14-2 22-12h-8q12-2 18-10V38h-7q12-3 18-12l10-10 10 10q6 9 18 12h-7v14q6 8 18 10h-8q8 10 22 12h-8v18"
+    f'{_MERLONS * 5}h10v28z"/></svg>'
+)
 STYLE_SOURCE = f"'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
 
 
@@ -111,7 +120,7 @@ def landing(face: Face, language: str) -> str:
     )
     kind = _word("城市数字孪生", "city digital twin", zh_first)
     body = (
-        f"<header><h1>{escape(names[0])}<small>{escape(names[1])} · {kind}</small></h1>"
+        f"<header>{SKYLINE}<h1>{escape(names[0])}<small>{escape(names[1])} · {kind}</small></h1>"
         + (f'<p class="badge">{escape(badge)}</p><br>' if badge else "")
         + f'<a class="open" href="viewer/">{_word("打开三维场景", "Open the 3D scene", zh_first)}</a> {other}</header>'
         + (f'<ul class="figures">{figures}</ul>' if figures else "")
