@@ -14,11 +14,11 @@ LEAST_GAIN = 0.03
 def write_all(path: Path, data: bytes, quality: int | None = 5) -> int:
     """Write `data` at `path` with `.br` and `.gz` copies where they gain; the bytes that travel to a browser.
 
-    quality     brotli quality, None for gzip alone; no clock goes into gzip, so the same data gives the same bytes
+    quality     brotli quality, None for gzip alone; then gzip takes more care, being all there is
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    copies = {".gz": gzip.compress(data, compresslevel=6, mtime=0)}
+    copies = {".gz": gzip.compress(data, compresslevel=6 if quality is None else 4, mtime=0)}
     if quality is not None:
         copies[".br"] = brotli.compress(data, quality=quality, lgwin=22)
     wire = len(data)

@@ -28,7 +28,7 @@ _EVIDENCE = ("surveyed", "pointcloud", "dsm", "storeys", "neighbours", "default"
 _SURVEY = ("measured", "documented", "typology", "conjecture")
 
 _BYTES_PER_FEATURE = 24.0
-_BYTES_PER_TRIANGLE = 7.0
+_BYTES_PER_TRIANGLE = {"building": 7.0, "building_part": 9.5}
 
 
 def _names(prop: str, title: str, values: Mapping[str, int]) -> Property:
@@ -138,11 +138,13 @@ def parts(solids: Solids, buildings: Layer | None) -> Model:
 
 
 def has_surface(solids: Solids) -> NDArray[np.bool_]:
-    """(b,) True where a solid has a triangle that a tile would draw: not on the ground, not without area."""
+    """(b,) True where a solid can be drawn: every vertex finite, a triangle with area that is not on the ground."""
     a, b, c = (solids.vertices[solids.faces[:, k]] for k in range(3))
     doubled = np.linalg.norm(np.cross(b - a, c - a), axis=1)
     seen = (solids.surface != Surface.GROUND) & (doubled > 1e-4)
-    return np.bincount(solids.face_owner()[seen], minlength=len(solids)) > 0
+    drawn = np.bincount(solids.face_owner()[seen], minlength=len(solids)) > 0
+    lost = np.bincount(solids.vertex_owner()[~np.isfinite(solids.vertices).all(axis=1)], minlength=len(solids)) > 0
+    return drawn & ~lost
 
 
 def build_tileset(model: Model, folder: Path, version: str, options: ModelTiles, workers: Workers) -> dict[str, Any]:
@@ -254,7 +256,7 @@ def _items(model: Model, rows: NDArray[np.int64]) -> tuple[scheme.Items, NDArray
     # The shorter side stands for the width: a long low wall is missed no sooner than a square hut of its depth.
     sizes = np.maximum(extent[:, 2], extent[:, :2].min(axis=1))
     triangles = np.diff(solids.face_offset[first])
-    weights = np.diff(first) * _BYTES_PER_FEATURE + triangles * _BYTES_PER_TRIANGLE
+    weights = np.diff(first) * _BYTES_PER_FEATURE + triangles * _BYTES_PER_TRIANGLE[model.schema.id]
     notable = np.maximum.reduceat(model.notable[rows], starts)
     ranks = (2.0 * extent[:, 2] + extent[:, :2].max(axis=1)) * np.where(notable, 2.0, 1.0)
     return scheme.Items((low + high)[:, :2] / 2.0, sizes, weights, ranks), first

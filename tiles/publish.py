@@ -121,7 +121,7 @@ def _drawable(solids: Solids | None, name: str, outcomes: list[Outcome]) -> Soli
         return None
     drawn = models.has_surface(solids)
     outcomes += [
-        Outcome(oid, "skipped", f"没有可见的面 / no visible face in model {name}", "tiles")
+        Outcome(oid, "skipped", f"没有可见的面或坐标无效 / no visible face or no valid place in model {name}", "tiles")
         for oid in solids.oid[~drawn].tolist()
     ]
     if drawn.all():

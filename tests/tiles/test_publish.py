@@ -146,10 +146,11 @@ def test_a_solid_without_a_visible_face_is_an_outcome_and_not_a_failure(tmp_path
     x, y, z = DATONG.origin
     vertices = flat.vertices.copy()
     vertices[:8] = [x, y, z]
+    vertices[17, 2] = np.nan
 
     place.store.write_model("l2", [("a", replace(flat, vertices=vertices))], LINEAGE)
     report = build(place, QUICK, Workers(1))
-    assert [(o.oid, o.status) for o in report.outcomes] == [("b000000", "skipped")]
+    assert [(o.oid, o.status) for o in report.outcomes] == [("b000000", "skipped"), ("b000002", "skipped")]
     assert check_tiles(place).outcomes == ()
 
 
