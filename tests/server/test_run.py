@@ -1,6 +1,8 @@
 import contextlib
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -72,3 +74,29 @@ def test_a_socket_is_free_again_after_the_server(served):
     port = int(base.rsplit(":", 1)[1])
     with socket.create_connection(("127.0.0.1", port), timeout=5):
         pass
+
+
+GDAL = """
+import json, sys, pyogrio
+source = "OAPIF:" + sys.argv[1]
+box = (113.2999, 40.0899, 113.3006, 40.0905)
+roads = pyogrio.read_dataframe(source, layer="roads", PAGE_SIZE=7)
+near = pyogrio.read_dataframe(source, layer="buildings", bbox=box)
+heritage = pyogrio.read_dataframe(source, layer="buildings", where="function = 'heritage'")
+print(json.dumps([sorted(roads["oid"]), str(roads.crs), list(near["oid"]), list(heritage["name"])]))
+"""
+
+
+def test_gdal_reads_the_collections_as_a_client_of_the_standard(served):
+    pyogrio = pytest.importorskip("pyogrio")
+    if "OAPIF" not in pyogrio.list_drivers():
+        pytest.skip("this GDAL has no OAPIF driver")
+    _, base = served
+    # In a process of its own: the client holds the interpreter while it waits for the server.
+    told = subprocess.run([sys.executable, "-c", GDAL, base], capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stderr
+    roads, crs, near, heritage = json.loads(told.stdout)
+    assert roads == [f"r{k:02d}" for k in range(30)]
+    assert crs == "EPSG:4326"
+    assert near == ["b1"]
+    assert heritage == ["鼓楼"]
