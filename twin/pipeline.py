@@ -30,7 +30,7 @@ class Stage:
     name        word of the command line and of the table in city.toml
     module      where `build(city, options, workers)` lives
     options     name of its options class there
-    reads       kinds and name prefixes of the catalogue that it is built from
+    reads       kinds and names of the catalogue that it is built from; a name that ends in "_" is a prefix
     makes       items that must be there for the stage to count as done
     """
 
@@ -68,7 +68,7 @@ STAGES: tuple[Stage, ...] = (
         "models_l3.build",
         "L3Options",
         "古城 L3 精细建模 / L3 models",
-        _GROUND + _BUILT,
+        (*_GROUND, *_BUILT, ("layer", "road")),
         (("document", "l3_report"),),
     ),
     Stage(
@@ -156,11 +156,15 @@ def stamp(city: City, stage: Stage, options: Any) -> str:
         parts["items"] = [
             [item.kind, item.name, item.digest]
             for item in city.store.items()
-            if any(item.kind == kind and item.name.startswith(name) for kind, name in stage.reads)
+            if any(item.kind == kind and _named(item.name, name) for kind, name in stage.reads)
         ]
     if stage.name == "tiles":
         parts["city"] = city.config.get("city", {})
     return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+
+
+def _named(name: str, wanted: str) -> bool:
+    return name.startswith(wanted) if wanted.endswith("_") else name == wanted
 
 
 def _made(city: City, stage: Stage) -> bool:
