@@ -49,7 +49,11 @@ class TerrainTiles:
         0.3, unit="m", min=0.01, max=50.0, doc="Largest height error of the finest level; coarser levels allow more."
     )
     apron: float = option(
-        3000.0, unit="m", min=0.0, max=100_000.0, doc="Width over which the land outside the data fades to one height."
+        3000.0,
+        unit="m",
+        min=0.0,
+        max=100_000.0,
+        doc="Width over which the land around fades to one height; at most a quarter of the data's.",
     )
     normals: bool = option(True, doc="Write vertex normals, so that a low sun models the hills.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,6 @@ from twin.store.protocol import Item
 from twin.workers import Workers
 
 __all__ = ["TileOptions", "build"]
-
-WRITER = "1"
-"""Raised when the same input would give other bytes, so that a new version is published."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,12 +69,18 @@ def build(city: City, options: TileOptions, workers: Workers) -> Report:
 
 
 def version_of(inputs: list[Item], options: TileOptions) -> str:
-    """Twelve hex digits that change with any input, option or writer, and with nothing else."""
+    """Twelve hex digits that change with any input, option or line of this room, and with nothing else."""
     text = orjson.dumps(
-        [WRITER, [[i.kind, i.name, i.digest] for i in inputs], as_table(options)],
+        [_writer(), [[i.kind, i.name, i.digest] for i in inputs], as_table(options)],
         option=orjson.OPT_SORT_KEYS,
     )
     return hashlib.sha256(text).hexdigest()[:12]
+
+
+def _writer() -> str:
+    """Hash of this room's own sources: other code may write other bytes, which then need another version."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in sources)).hexdigest()
 
 
 def _inputs(city: City) -> list[Item]:

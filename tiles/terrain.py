@@ -102,10 +102,17 @@ def finest_level(box: GeoBox, options: TerrainTiles) -> int:
         return options.max_level
     wanted = 1.25 * min(box.resolution)
     level = math.ceil(math.log2(180.0 * _METRES_PER_DEGREE / options.cells / wanted))
-    area = (box.bounds[2] - box.bounds[0] + 2 * options.apron) * (box.bounds[3] - box.bounds[1] + 2 * options.apron)
+    (xmin, ymin, xmax, ymax), apron = box.bounds, apron_of(box, options)
+    area = (xmax - xmin + 2.0 * apron) * (ymax - ymin + 2.0 * apron)
     while level > 8 and area / (180.0 / 2**level / options.cells * _METRES_PER_DEGREE) ** 2 > _MOST_POSTS:
         level -= 1
     return max(1, min(level, _MOST_LEVEL))
+
+
+def apron_of(box: GeoBox, options: TerrainTiles) -> float:
+    """Metres over which the land outside the data fades: the option, at most a quarter of the data's longer side."""
+    xmin, ymin, xmax, ymax = box.bounds
+    return min(options.apron, max(xmax - xmin, ymax - ymin) / 4.0)
 
 
 def lattice_of(relief: Raster, options: TerrainTiles) -> tuple[Lattice, NDArray[np.bool_]]:
@@ -115,7 +122,8 @@ def lattice_of(relief: Raster, options: TerrainTiles) -> tuple[Lattice, NDArray[
     raises  MissingInputError where the relief has no value at all
     """
     level = finest_level(relief.geobox, options)
-    west, south, east, north = geographic_bounds(relief.geobox, options.apron)
+    apron = apron_of(relief.geobox, options)
+    west, south, east, north = geographic_bounds(relief.geobox, apron)
     side = 180.0 / 2**level
     x0, x1 = math.floor((west + 180.0) / side), math.ceil((east + 180.0) / side)
     y0, y1 = math.floor((south + 90.0) / side), math.ceil((north + 90.0) / side)
@@ -128,7 +136,7 @@ def lattice_of(relief: Raster, options: TerrainTiles) -> tuple[Lattice, NDArray[
     step = _FINEST_STEP
     while np.ptp(heights) + step > quantized_mesh.FULL * step:
         step *= 2.0
-    _fade(heights, outside, _rim(relief), (empty.spacing * _METRES_PER_DEGREE, options.apron))
+    _fade(heights, outside, _rim(relief), (empty.spacing * _METRES_PER_DEGREE, apron))
     rounded = np.round((heights + relief.geobox.frame.geoid_undulation) / step) * step
     return Lattice(level, options.cells, x0, y0, rounded, step), outside == 0.0
 
