@@ -111,7 +111,7 @@ async function openCity(api: Api, city: City, view: View, loading: Loading, noti
     loading.step("live", ok ? "done" : "failed");
     if (!ok && opening) notice(view, notices, "error.live");
   });
-  const effort = new Effort(stage, () => models.loaded);
+  const effort = new Effort(stage, models);
   const ready = modelsOpen.then(() => settled(scene, models)).then(async (whole) => {
     await effort.open();
     return whole;

@@ -1,3 +1,4 @@
+import type { Models } from "./models.ts";
 import type { Stage } from "./stage.ts";
 
 const LOADING = 0.2;
@@ -10,14 +11,14 @@ const REST_MS = 380;
  */
 export class Effort {
   readonly #stage: Stage;
-  readonly #modelsLoaded: () => boolean;
+  readonly #models: Models;
   readonly #slow: boolean;
   #opened = false;
   #rest: number | undefined;
 
-  constructor(stage: Stage, modelsLoaded: () => boolean) {
+  constructor(stage: Stage, models: Models) {
     this.#stage = stage;
-    this.#modelsLoaded = modelsLoaded;
+    this.#models = models;
     this.#slow = stage.quality.name === "still";
     if (!this.#slow) {
       stage.look.setStill(true);
@@ -38,6 +39,9 @@ export class Effort {
     this.#opened = true;
     if (this.#slow) this.#scale(1);
     await this.#frame();
+    const { quality, widget } = this.#stage;
+    widget.scene.globe.maximumScreenSpaceError = quality.globeError;
+    this.#models.setError(quality.tileError);
     if (this.#slow) this.#rest = window.setTimeout(() => this.#settle(), REST_MS);
   }
 
@@ -51,7 +55,7 @@ export class Effort {
 
   #settle(): void {
     window.clearTimeout(this.#rest);
-    if (!this.#stage.widget.scene.globe.tilesLoaded || !this.#modelsLoaded()) {
+    if (!this.#stage.widget.scene.globe.tilesLoaded || !this.#models.loaded) {
       this.#stage.widget.scene.requestRender();
       this.#rest = window.setTimeout(() => this.#settle(), REST_MS / 2);
       return;

@@ -36,7 +36,10 @@ void fragmentMain(FragmentInput fsInput, inout czm_modelMaterial material) {
   float painted = 0.0;
 #ifdef HAS_SELECTED_FEATURE_ID
   vec3 style = texture(model_batchTexture, computeSt(float(fsInput.featureIds.SELECTED_FEATURE_ID))).rgb;
-  if (isCode(style, vec3(254.0, 253.0, 252.0) / 255.0)) {
+  if (isCode(style, vec3(253.0, 254.0, 252.0) / 255.0)) {
+    vec3 tile = mix(vec3(0.20, 0.165, 0.145), vec3(0.105, 0.112, 0.122), step(0.5, dot(normal, up)));
+    base = mix(tile * (0.8 + 0.5 * grey), base, u_white);
+  } else if (isCode(style, vec3(254.0, 253.0, 252.0) / 255.0)) {
     base = mix(base, vec3(0.78), 0.35);
     vec2 cell = mod(gl_FragCoord.xy, 6.0) - 3.0;
     base *= dot(cell, cell) < 2.2 ? 0.78 : 1.0;

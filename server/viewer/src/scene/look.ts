@@ -146,6 +146,7 @@ export class Look {
   setStill(still: boolean): void {
     this.#still = still;
     this.#shadows();
+    this.#scene.postProcessStages.fxaa.enabled = still && this.#quality.msaa === 1;
     this.#scene.requestRender();
   }
 

@@ -9,7 +9,11 @@ import type { Look } from "./look.ts";
 
 /** The shader's word for "conjectural": lighter, dotted. Any other colour is used as it is. */
 const CONJECTURE = "#FEFDFC";
+/** The shader's word for "stands in for an old house": grey tile above, brick below. */
+const STAND_IN = "#FDFEFC";
 const CONJECTURAL = new Set(["conjectural", "unknown"]);
+
+interface DetailContent { url: string; featuresLength: number; getFeature: (index: number) => Cesium3DTileFeature }
 
 /** The tilesets of the city and the colour of every building in them, told apart by oid. */
 export class Models {
@@ -19,6 +23,10 @@ export class Models {
   readonly #shown = new Map<string, boolean>();
   readonly #applied = new Map<string, string>();
   readonly #oids = new WeakMap<object, string[]>();
+  readonly #inView = new Set<DetailContent>();
+  #detailed = new Set<string>();
+  #seen = "";
+  #due: number | undefined;
   #levels: ReadonlyMap<string, number> | null = null;
   #selected: string | null = null;
 
@@ -31,7 +39,7 @@ export class Models {
       city.tilesets.map(async ({ id, url }) => {
         try {
           const set = await Cesium3DTileset.fromUrl(api.url(url), {
-            maximumScreenSpaceError: quality.tileError,
+            maximumScreenSpaceError: quality.tileError * quality.firstLook,
             // Blocks shade the ground; their own sides get their shade from the light itself, free of the stripes of a shadow map.
             shadows: ShadowMode.CAST_ONLY,
             dynamicScreenSpaceError: false,
@@ -56,7 +64,13 @@ export class Models {
     this.#shown.set(id, on);
     const set = this.sets.get(id);
     if (set) set.show = on;
-    if (id === "l3") this.#restyle();
+    if (id === "l3" && !on) this.#standIn(new Set());
+    this.#scene.requestRender();
+  }
+
+  /** Permitted screen error in pixels; smaller shows more and loads more. */
+  setError(pixels: number): void {
+    for (const set of this.sets.values()) set.maximumScreenSpaceError = pixels;
     this.#scene.requestRender();
   }
 
@@ -74,7 +88,8 @@ export class Models {
 
   /** CSS colour last given to a building on screen; null where none of its tiles is loaded. */
   colourOf(oid: string): string | null {
-    return this.#applied.get(oid) ?? null;
+    const colour = this.#applied.get(oid) ?? null;
+    return colour === CONJECTURE || colour === STAND_IN ? PLAIN : colour;
   }
 
   get loaded(): boolean {
@@ -96,6 +111,10 @@ export class Models {
     set.colorBlendAmount = 0.0001;
     set.environmentMapManager.enabled = false;
     set.show = this.#shown.get(id) ?? true;
+    if (id === "l3") {
+      set.tileVisible.addEventListener((tile: { content: DetailContent }) => void this.#inView.add(tile.content));
+      this.#scene.postRender.addEventListener(() => this.#watchDetail());
+    }
     set.tileFailed.addEventListener((event: { url: string; message: string }) => {
       if (!this.failures.some((failure) => failure.id === id)) this.failures.push({ id, why: event.message });
     });
@@ -117,14 +136,36 @@ export class Models {
     if (oid !== "" && oid === this.#selected) colour = GOLD;
     else if (this.#levels) colour = riskColour(this.#levels.get(oid));
     else if (id === "l3" && CONJECTURAL.has(String(feature.getProperty("evidence") ?? ""))) colour = CONJECTURE;
+    else if (id === "l2" && Number(feature.getProperty("has_l3") ?? 0) > 0) colour = STAND_IN;
     if (oid !== "") this.#applied.set(oid, colour);
     return colour;
   }
 
   #visible(id: string, feature: Cesium3DTileFeature): boolean {
-    if (id !== "l2") return true;
-    const detailed = this.sets.has("l3") && this.#shown.get("l3") !== false;
-    return !(detailed && Number(feature.getProperty("has_l3") ?? 0) > 0);
+    return id !== "l2" || !this.#detailed.has(this.oidOf(feature));
+  }
+
+  /** A block stands for its detailed model until that one is really on the screen, and again when it leaves. */
+  #watchDetail(): void {
+    const key = [...this.#inView].map((content) => content.url).sort().join(" ");
+    const contents = [...this.#inView];
+    this.#inView.clear();
+    if (key === this.#seen) return;
+    this.#seen = key;
+    window.clearTimeout(this.#due);
+    this.#due = window.setTimeout(() => {
+      const oids = new Set<string>();
+      for (const content of contents) {
+        for (let i = 0; i < content.featuresLength; i += 1) oids.add(this.oidOf(content.getFeature(i)));
+      }
+      this.#standIn(oids);
+    }, 120);
+  }
+
+  #standIn(detailed: Set<string>): void {
+    this.#detailed = this.#shown.get("l3") === false ? new Set() : detailed;
+    this.sets.get("l2")?.makeStyleDirty();
+    this.#scene.requestRender();
   }
 
   #restyle(): void {

@@ -58,7 +58,7 @@ export async function openStage(api: Api, city: City, holder: HTMLElement, credi
   const { scene } = widget;
   if (scene.sun) scene.sun.show = false;
   if (scene.moon) scene.moon.show = false;
-  scene.globe.maximumScreenSpaceError = quality.globeError;
+  scene.globe.maximumScreenSpaceError = quality.globeError * quality.firstLook * quality.firstLook;
   scene.globe.tileCacheSize = 300;
   scene.globe.preloadAncestors = false;
   scene.globe.showSkirts = true;
@@ -74,6 +74,7 @@ export async function openStage(api: Api, city: City, holder: HTMLElement, credi
 
 /** The first view is declared above the ground, so the ground must be known before the camera stands. */
 async function groundBelow(provider: CesiumTerrainProvider | EllipsoidTerrainProvider, city: City): Promise<number> {
+  if (city.view.ground !== undefined && city.view.ground !== null) return city.view.ground;
   if (!(provider instanceof CesiumTerrainProvider)) return 0;
   const level = Math.min(12, city.terrain?.max_level ?? 12);
   const [place] = await sampleTerrain(provider, level, [Cartographic.fromDegrees(city.view.lon, city.view.lat)]).catch(() => []);
