@@ -204,15 +204,8 @@ def _write_pictures(folder: Path, made: Plan, layers: Layers, seed: int, tell: T
 
 def _declaration(count: int, seed: int) -> str:
     lon, lat = FRAME.to_lonlat([ORIGIN + np.array([-1480.0, -1640.0])])[0]
-    text = resources.files(__package__).joinpath("city.toml.in").read_text(encoding="utf-8")
-    words = {
-        "SEED": str(seed),
-        "SCALE": f"{count:,}",
-        "LON": f"{lon:.6f}",
-        "LAT": f"{lat:.6f}",
-        "ORIGIN": _ORIGIN,
-        "ZONES": _ZONES,
-    }
-    for key, value in words.items():
-        text = text.replace(f"@{key}@", value)
-    return text
+    text = resources.files(__package__).joinpath("declaration.toml").read_text(encoding="utf-8")
+    view = f"lon = {lon:.6f}\nlat = {lat:.6f}"
+    for key, value in (("#@VIEW@", view), ("#@ORIGIN@", _ORIGIN), ("#@ZONES@", _ZONES)):
+        text = text.replace(key, value)
+    return text.replace("@SEED@", str(seed)).replace("@SCALE@", f"{count:,}")

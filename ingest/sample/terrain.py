@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
+from ingest.sample import facts
 from ingest.sample.erosion import eroded
 
 Floats = NDArray[np.float64]
@@ -28,6 +29,7 @@ SHILI_KNOTS = np.array(
 )  # fmt: skip
 LAKE = (6350.0, -420.0, 620.0, 430.0)
 BAIDENG = (6900.0, 5900.0)
+PAD = (200.0, 140.0)
 
 
 def smoothstep(low: float, high: float, x: Floats) -> Floats:
@@ -42,10 +44,12 @@ class Terrain:
 
     noise       (2, ny, nx) f8 on a 20 m lattice: rolling and fine relief, each about -1..1
     relief      (ny, nx) f8 on the same lattice: hills above the basin, m
+    pads        (k, 3) u, v and height of the levelled yards of the mines
     """
 
     noise: Floats
     relief: Floats
+    pads: Floats
 
     @staticmethod
     def of(seed: int, hills: bool = True) -> Terrain:
@@ -55,7 +59,13 @@ class Terrain:
         rolling = _fractal(rng, (ny, nx), power=4.4, longest=7000.0)
         fine = _fractal(rng, (ny, nx), power=2.8, longest=400.0)
         relief = _hills(rng, rolling, fine) if hills else np.zeros((ny, nx))
-        return Terrain(np.stack([rolling, fine]), relief)
+        at = facts.places([row for row in facts.table("hazards") if row["kind"] == "mine"])
+        yard = np.stack(np.meshgrid(np.linspace(-PAD[0], PAD[0], 9), np.linspace(-PAD[1], PAD[1], 9)), axis=-1).reshape(
+            -1, 2
+        )
+        u, v = (at[:, None, :] + yard).reshape(-1, 2).T
+        level = (base_level(u, v) + _sample(relief, u, v)).reshape(len(at), -1).mean(axis=1)
+        return Terrain(np.stack([rolling, fine]), relief, np.column_stack([at, level]))
 
     def hills(self, u: Floats, v: Floats) -> Floats:
         """Height of the hills above the basin, m; zero where the city stands."""
@@ -69,10 +79,21 @@ class Terrain:
         calm = smoothstep(300.0, 1200.0, d) * smoothstep(200.0, 900.0, shili_distance(u, v))
         z = base_level(u, v) + hills + calm * 0.9 * _sample(self.noise[0], u, v)
         z = z + (0.22 + 2.2 * smoothstep(10.0, 60.0, hills)) * fine
+        z = _level(z, u, v, self.pads)
         z = _carve_shili(z, u, v)
         z = _carve_yu(z, u, v, d)
         lake = np.hypot((u - LAKE[0]) / LAKE[2], (v - LAKE[1]) / LAKE[3])
         return np.where(lake < 1.35, np.minimum(z, lake_level() - 2.5 + 9.0 * np.clip(lake - 0.85, 0, 0.6)), z)
+
+
+def _level(z: Floats, u: Floats, v: Floats, pads: Floats) -> Floats:
+    """The ground with level yards cut into it, their slopes half as wide again."""
+    for pu, pv, height in pads:
+        away = np.maximum(np.abs(u - pu) / PAD[0], np.abs(v - pv) / PAD[1])
+        if away.min() < 1.5:
+            flat = 1.0 - smoothstep(1.0, 1.5, away)
+            z = z + flat * (height - z)
+    return z
 
 
 def _sample(field: Floats, u: Floats, v: Floats) -> Floats:
