@@ -19,7 +19,7 @@ from PIL import Image
 
 from tiles.compress import write_all
 from tiles.options import ImageTiles
-from tiles.terrain import geographic_bounds
+from tiles.terrain.lattice import geographic_bounds
 from twin.grid import GeoBox, Raster
 from twin.store.protocol import Store
 from twin.workers import Workers

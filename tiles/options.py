@@ -28,7 +28,7 @@ class ModelTiles:
         doc="Kinds of L3 parts that are fine: from afar they are below a pixel.",
     )
     sink: float = option(
-        0.5,
+        0.6,
         unit="m",
         min=0.0,
         max=5.0,

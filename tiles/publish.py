@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import orjson
 
-from tiles import imagery, models, terrain
+from tiles import imagery, models
 from tiles.compress import write_all
 from tiles.options import TileOptions
+from tiles.terrain import pyramid
 from twin.city import City
 from twin.features import Layer
 from twin.meshes import Solids, concatenate
@@ -53,7 +54,7 @@ def build(city: City, options: TileOptions, workers: Workers) -> Report:
     told["tilesets"] = tilesets
     relief = store.read_raster("relief") if store.has("raster", "relief") else None
     told["terrain"] = (
-        terrain.build_terrain(relief, staging, options.terrain, workers, _credit(inputs, "relief"))
+        pyramid.build_terrain(relief, staging, options.terrain, workers, _credit(inputs, "relief"))
         if relief is not None
         else None
     )
@@ -79,8 +80,8 @@ def version_of(inputs: list[Item], options: TileOptions) -> str:
 
 def _writer() -> str:
     """Hash of this room's own sources: other code may write other bytes, which then need another version."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in sources)).hexdigest()
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def _inputs(city: City) -> list[Item]:

@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tiles.check_ground import check_copies, check_imagery, check_terrain
-from tiles.check_tileset import Walk, read_json, walk_tileset
-from tiles.findings import Findings
+from tiles.checks.findings import Findings
+from tiles.checks.ground import check_copies, check_imagery, check_terrain
+from tiles.checks.tileset import Walk, read_json, walk_tileset
 from tiles.models import has_surface
 from twin.city import City
 from twin.errors import MissingInputError

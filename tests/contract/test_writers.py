@@ -9,11 +9,12 @@ import pytest
 from affine import Affine
 
 from tests.tiles.scenes import DATONG, town
-from tiles import imagery, models, terrain
-from tiles.check_ground import check_copies, check_imagery, check_terrain
-from tiles.check_tileset import Walk, walk_tileset
-from tiles.findings import Findings
+from tiles import imagery, models
+from tiles.checks.findings import Findings
+from tiles.checks.ground import check_copies, check_imagery, check_terrain
+from tiles.checks.tileset import Walk, walk_tileset
 from tiles.options import ImageTiles, ModelTiles, TerrainTiles
+from tiles.terrain import pyramid
 from twin.grid import GeoBox, Raster
 from twin.lineage import Lineage
 from twin.store.folder import FolderStore
@@ -33,7 +34,7 @@ def write_parts(folder, workers):
 def write_terrain(folder, workers):
     heights = 1040.0 + np.random.default_rng(3).normal(size=BOX.shape)
     options = TerrainTiles(apron=200.0, max_level=12)
-    terrain.build_terrain(Raster(heights.astype(np.float32), BOX), folder, options, workers)
+    pyramid.build_terrain(Raster(heights.astype(np.float32), BOX), folder, options, workers)
 
 
 def write_imagery(folder, workers):

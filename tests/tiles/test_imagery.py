@@ -9,8 +9,8 @@ from PIL import Image
 
 from tests.tiles.scenes import DATONG
 from tiles import imagery
-from tiles.check_ground import check_imagery
-from tiles.findings import Findings
+from tiles.checks.findings import Findings
+from tiles.checks.ground import check_imagery
 from tiles.options import ImageTiles
 from twin.grid import GeoBox, Raster
 from twin.lineage import Lineage

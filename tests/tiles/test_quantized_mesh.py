@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tiles import quantized_mesh as qm
-from tiles import triangulate
-from tiles.check_ground import check_mesh
-from tiles.findings import Findings
-from tiles.terrain import tile_bounds
+from tiles.checks.findings import Findings
+from tiles.checks.ground import check_mesh
+from tiles.terrain import quantized_mesh as qm
+from tiles.terrain import triangulate
+from tiles.terrain.pyramid import tile_bounds
 from twin.errors import SourceError
 from twin.frames import ecef_from_geodetic
 

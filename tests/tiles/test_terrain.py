@@ -8,11 +8,12 @@ import pytest
 from affine import Affine
 
 from tests.tiles.scenes import DATONG
-from tiles import quantized_mesh as qm
-from tiles import terrain
-from tiles.check_ground import check_terrain
-from tiles.findings import Findings
+from tiles.checks.findings import Findings
+from tiles.checks.ground import check_terrain
 from tiles.options import TerrainTiles
+from tiles.terrain import lattice as lattices
+from tiles.terrain import pyramid
+from tiles.terrain import quantized_mesh as qm
 from twin.errors import MissingInputError
 from twin.grid import GeoBox, Raster
 from twin.workers import Workers
@@ -35,13 +36,13 @@ def relief(hole: bool = True, edge: float = 0.0) -> Raster:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("terrain")
-    told = terrain.build_terrain(relief(), folder, OPTIONS, Workers(1), "survey office")
+    told = pyramid.build_terrain(relief(), folder, OPTIONS, Workers(1), "survey office")
     return folder / "terrain", told
 
 
 def tile(folder, level, x, y):
     data = (folder / str(level) / str(x) / f"{y}.terrain").read_bytes()
-    return qm.decode(data, terrain.tile_bounds(level, x, y))[0]
+    return qm.decode(data, pyramid.tile_bounds(level, x, y))[0]
 
 
 def test_every_tile_is_there_whole_and_meets_its_neighbours(built):
@@ -78,7 +79,7 @@ def test_heights_are_ellipsoidal_and_true_to_the_relief_at_the_finest_level(buil
 
 
 def test_the_land_around_has_no_cliff():
-    lattice, known = terrain.lattice_of(relief(edge=15.0), OPTIONS)
+    lattice, known = lattices.lattice_of(relief(edge=15.0), OPTIONS)
     steps = np.abs(np.diff(lattice.heights, axis=1))
     inside = steps[known[:, 1:] & known[:, :-1]].max()
     assert steps.max() < 2.0 * inside + 0.1
@@ -86,8 +87,8 @@ def test_the_land_around_has_no_cliff():
 
 
 def test_posts_of_a_coarser_level_are_posts_of_the_finer():
-    fine, _ = terrain.lattice_of(relief(), OPTIONS)
-    coarse = terrain.coarser(fine, fine.level - 1, 0.0)
+    fine, _ = lattices.lattice_of(relief(), OPTIONS)
+    coarse = lattices.coarser(fine, fine.level - 1, 0.0)
     lon, lat = coarse.lonlat()
     fine_lon, fine_lat = fine.lonlat()
     shared = np.ix_(np.isin(np.round(lat, 9), np.round(fine_lat, 9)), np.isin(np.round(lon, 9), np.round(fine_lon, 9)))
@@ -95,13 +96,13 @@ def test_posts_of_a_coarser_level_are_posts_of_the_finer():
 
 
 def test_a_slope_faces_the_side_it_falls_to(built):
-    lattice, _ = terrain.lattice_of(relief(), OPTIONS)
+    lattice, _ = lattices.lattice_of(relief(), OPTIONS)
     row, col = (int(v) for v in np.unravel_index(np.argmax(lattice.heights), lattice.heights.shape))
     lon, lat = lattice.lonlat()
     rows, cols = np.array([row, row]), np.array([col - 20, col + 20])
     around = np.pad(lattice.heights, 1, mode="edge")
     lonlat = np.column_stack([lon[cols], lat[rows]])
-    normals = terrain.vertex_normals(around, lonlat, (rows, cols), lattice.spacing)
+    normals = pyramid.vertex_normals(around, lonlat, (rows, cols), lattice.spacing)
     np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1.0, atol=1e-9)
     local = normals @ DATONG.enu_at(*DATONG.origin)[:3, :3]
     assert local[0, 0] < -0.05 < 0.05 < local[1, 0]
@@ -118,7 +119,7 @@ def test_normals_agree_across_the_edges_of_tiles(built):
 def test_flat_country_costs_next_to_nothing(tmp_path):
     flat = relief(hole=False)
     flat = Raster(np.full_like(flat.values, 1040.0), flat.geobox)
-    told = terrain.build_terrain(flat, tmp_path, TerrainTiles(apron=600.0, normals=False), Workers(1))
+    told = pyramid.build_terrain(flat, tmp_path, TerrainTiles(apron=600.0, normals=False), Workers(1))
     deep = [p.stat().st_size for p in (tmp_path / "terrain" / "14").rglob("*.terrain")]
     assert max(deep) < 200
     assert told["gap_max"] == 0.0
@@ -126,7 +127,7 @@ def test_flat_country_costs_next_to_nothing(tmp_path):
 
 def test_the_same_bytes_whatever_the_workers(built, tmp_path):
     with Workers(2) as workers:
-        terrain.build_terrain(relief(), tmp_path, OPTIONS, workers, "survey office")
+        pyramid.build_terrain(relief(), tmp_path, OPTIONS, workers, "survey office")
     first = {p.relative_to(built[0]): p.read_bytes() for p in built[0].rglob("*") if p.is_file()}
     again = {
         p.relative_to(tmp_path / "terrain"): p.read_bytes() for p in (tmp_path / "terrain").rglob("*") if p.is_file()
@@ -152,7 +153,7 @@ def test_a_missing_tile_and_a_shifted_edge_are_told(built, tmp_path):
     gone = place / "14" / str(span["startX"]) / f"{span['startY']}.terrain"
     gone.unlink()
     other = place / "14" / str(span["endX"]) / f"{span['endY']}.terrain"
-    mesh, _ = qm.decode(other.read_bytes(), terrain.tile_bounds(14, span["endX"], span["endY"]))
+    mesh, _ = qm.decode(other.read_bytes(), pyramid.tile_bounds(14, span["endX"], span["endY"]))
     lifted = qm.Mesh(
         mesh.bounds, mesh.u, mesh.v, mesh.height, mesh.low + 1, mesh.high + 1, mesh.triangles, mesh.normals
     )
@@ -167,4 +168,4 @@ def test_a_missing_tile_and_a_shifted_edge_are_told(built, tmp_path):
 def test_a_relief_without_any_value_is_refused():
     empty = Raster(np.full((200, 200), np.nan, np.float32), relief().geobox)
     with pytest.raises(MissingInputError, match="no value"):
-        terrain.lattice_of(empty, OPTIONS)
+        lattices.lattice_of(empty, OPTIONS)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiles.findings import Findings
+from tiles.checks.findings import Findings
 from tiles.glb import Gltf
 from tiles.metadata import IDENTIFIER, read_table
 from twin.errors import SourceError

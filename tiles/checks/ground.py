@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import UnidentifiedImageError
 
-from tiles import imagery, quantized_mesh
-from tiles.check_tileset import read_json
-from tiles.findings import Findings
-from tiles.terrain import tile_bounds
+from tiles import imagery
+from tiles.checks.findings import Findings
+from tiles.checks.tileset import read_json
+from tiles.terrain import quantized_mesh
+from tiles.terrain.pyramid import tile_bounds
 from twin.errors import SourceError
 from twin.frames import ecef_from_geodetic
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiles import glb
-from tiles.check_gltf import check_extensions, check_gltf
-from tiles.findings import Findings
+from tiles.checks.findings import Findings
+from tiles.checks.gltf import check_extensions, check_gltf
 from tiles.metadata import read_table
 from twin.errors import SourceError
 from twin.frames import geodetic_from_ecef

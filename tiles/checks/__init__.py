@@ -1,0 +1,1 @@
+"""What can be wrong with published tiles, and how it is found."""

@@ -1,0 +1,1 @@
+"""The relief as terrain tiles: lattice, triangles, bytes, pyramid."""
