@@ -9,11 +9,11 @@ import shapely
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from ingest.sample import blocks, paint, write
-from ingest.sample.modern import Modern
-from ingest.sample.network import Table, shili_line_string, yu_polygon
-from ingest.sample.oldtown import OldTown
-from ingest.sample.plan import (
+from ingest.datong import blocks
+from ingest.datong.modern import Modern
+from ingest.datong.network import Table, shili_line_string, yu_polygon
+from ingest.datong.oldtown import OldTown
+from ingest.datong.plan import (
     FUNCTIONS,
     ROOFS,
     WALL_HALF_U,
@@ -24,8 +24,9 @@ from ingest.sample.plan import (
     footprints,
     parts,
 )
+from ingest.datong.terrain import Terrain, yu_line
+from ingest.sample import paint, write
 from ingest.sample.soil import CODE
-from ingest.sample.terrain import Terrain, yu_line
 
 _KINDS = {
     "flat": paint.FLAT,

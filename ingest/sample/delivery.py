@@ -9,11 +9,11 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from ingest.sample import blocks, facts
-from ingest.sample.cover import MINE_HALF
-from ingest.sample.modern import Modern
-from ingest.sample.network import Table
-from ingest.sample.plan import FRAME, FUNCTIONS, ORIGIN, ROOFS, STRUCTURES, Buildings, Extent, Floats, footprints
+from ingest.datong import blocks, facts
+from ingest.datong.cover import MINE_HALF
+from ingest.datong.modern import Modern
+from ingest.datong.network import Table
+from ingest.datong.plan import FRAME, FUNCTIONS, ORIGIN, ROOFS, STRUCTURES, Buildings, Extent, Floats, footprints
 from twin.frames import gcj02_from_wgs84
 
 SURVEYED, STOREYS_KNOWN, BROKEN = 0.15, 0.94, 0.003

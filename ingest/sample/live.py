@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from ingest.sample import facts
-from ingest.sample.plan import FRAME, ORIGIN, Buildings, Extent, Floats
-from ingest.sample.terrain import Terrain
+from ingest.datong import facts
+from ingest.datong.plan import FRAME, ORIGIN, Buildings, Extent, Floats
+from ingest.datong.terrain import Terrain
 
 DAY = "2026-06-21"
 Curve = Callable[[Floats, float, np.random.Generator], Floats]

@@ -11,15 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ingest.sample import blocks, canvas, cover, delivery, facts, live, network, ortho, people, write
+from ingest.datong import blocks, cover, facts, network, people
+from ingest.datong.modern import Modern, modern_city
+from ingest.datong.network import Table
+from ingest.datong.oldtown import OldTown, old_town
+from ingest.datong.people import Addresses
+from ingest.datong.plan import FRAME, ORIGIN, Buildings, Extent, Floats
+from ingest.datong.terrain import Terrain
+from ingest.sample import canvas, delivery, live, ortho, write
 from ingest.sample.canvas import Layers
 from ingest.sample.delivery import Footprints
-from ingest.sample.modern import Modern, modern_city
-from ingest.sample.network import Table
-from ingest.sample.oldtown import OldTown, old_town
-from ingest.sample.people import Addresses
-from ingest.sample.plan import FRAME, ORIGIN, Buildings, Extent, Floats
-from ingest.sample.terrain import Terrain
 from twin.errors import OptionsError
 
 Tell = Callable[[str, int, int], None]

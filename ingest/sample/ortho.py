@@ -13,10 +13,10 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from ingest.datong.plan import Buildings, Floats, parts
+from ingest.datong.terrain import Terrain
 from ingest.sample import paint, soil, write
 from ingest.sample.canvas import Scene, looks_of, wall_boxes
-from ingest.sample.plan import Buildings, Floats, parts
-from ingest.sample.terrain import Terrain
 
 TILE = 1024
 Box = tuple[float, float, float, float]

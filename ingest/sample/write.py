@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.io import DatasetWriter
 
-from ingest.sample.network import Table
-from ingest.sample.plan import FRAME, ORIGIN, Extent
+from ingest.datong.network import Table
+from ingest.datong.plan import FRAME, ORIGIN, Extent
 
 CRS = FRAME.crs
 STAMP = "2026-06-01T00:00:00Z"

@@ -12,8 +12,9 @@ import pytest
 import rasterio
 import shapely
 
-from ingest.sample import facts, make_sample
-from ingest.sample.plan import FRAME
+from ingest.datong import facts
+from ingest.datong.plan import FRAME
+from ingest.sample import make_sample
 from twin.city import open_city
 from twin.errors import OptionsError
 from twin.frames import wgs84_from_gcj02

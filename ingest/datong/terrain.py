@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
-from ingest.sample import facts
-from ingest.sample.erosion import eroded
+from ingest.datong import facts
+from ingest.datong.erosion import eroded
 
 Floats = NDArray[np.float64]
 

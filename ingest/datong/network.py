@@ -9,11 +9,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ingest.sample import blocks, facts
-from ingest.sample.blocks import Compounds
-from ingest.sample.oldtown import LANE, OldTown
-from ingest.sample.plan import Extent
-from ingest.sample.terrain import Terrain, shili_line, yu_line, yu_width
+from ingest.datong import blocks, facts
+from ingest.datong.blocks import Compounds
+from ingest.datong.oldtown import LANE, OldTown
+from ingest.datong.plan import Extent
+from ingest.datong.terrain import Terrain, shili_line, yu_line, yu_width
 
 _FIRST = "向阳振华新兴文昌和平永安友谊建设光明兴隆泰和同心富民安康迎新长青宏达广源德馨盛世"
 ROAD_COLUMNS = ("name", "name_en", "road_class", "width", "lanes", "bridge")

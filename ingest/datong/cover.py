@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-from ingest.sample import blocks, facts
-from ingest.sample.modern import Modern
-from ingest.sample.network import Table, shili_line_string, yu_polygon
-from ingest.sample.plan import WALL_HALF_U, WALL_HALF_V, Extent, Floats
-from ingest.sample.terrain import BAIDENG, LAKE, Terrain, yu_line, yu_width
+from ingest.datong import blocks, facts
+from ingest.datong.modern import Modern
+from ingest.datong.network import Table, shili_line_string, yu_polygon
+from ingest.datong.plan import WALL_HALF_U, WALL_HALF_V, Extent, Floats
+from ingest.datong.terrain import BAIDENG, LAKE, Terrain, yu_line, yu_width
 
 POOL = (0.0, 14.5, 34.0, 4.6)
 MINE_HALF = np.array([190.0, 130.0])

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.sample import facts
-from ingest.sample.plan import Extent, Floats
-from ingest.sample.terrain import LAKE, Terrain, shili_distance, yu_line
+from ingest.datong import facts
+from ingest.datong.plan import Extent, Floats
+from ingest.datong.terrain import LAKE, Terrain, shili_distance, yu_line
 
 SLABS, MIDRISE, TOWERS, MALL, OFFICES, SCHOOL, HOSPITAL, WORKS, PARK, YARDS, DENSE = range(11)
 KINDS = (

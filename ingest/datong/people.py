@@ -9,9 +9,9 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from ingest.sample import facts
-from ingest.sample.network import Table
-from ingest.sample.plan import FRAME, FUNCTIONS, ORIGIN, Buildings, Extent, Floats
+from ingest.datong import facts
+from ingest.datong.network import Table
+from ingest.datong.plan import FRAME, FUNCTIONS, ORIGIN, Buildings, Extent, Floats
 from twin.frames import gcj02_from_wgs84
 
 _HOMES, _SHOPS, _WORKS, _OFFICE, _SCHOOL, _CARE = (

@@ -8,7 +8,7 @@ from importlib import resources
 
 import numpy as np
 
-from ingest.sample.plan import (
+from ingest.datong.plan import (
     ELL,
     FRAME,
     FUNCTIONS,

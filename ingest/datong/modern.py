@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.sample import blocks, facts
-from ingest.sample.blocks import Compounds
-from ingest.sample.plan import ELL, FUNCTIONS, RECT, ROOFS, STRUCTURES, YOU, Buildings, Extent, Floats, buildings
-from ingest.sample.terrain import Terrain
+from ingest.datong import blocks, facts
+from ingest.datong.blocks import Compounds
+from ingest.datong.plan import ELL, FUNCTIONS, RECT, ROOFS, STRUCTURES, YOU, Buildings, Extent, Floats, buildings
+from ingest.datong.terrain import Terrain
 
 USE = {name: FUNCTIONS.index(name) for name in FUNCTIONS}
 ROOF = {name: ROOFS.index(name) for name in ROOFS}

@@ -9,8 +9,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ingest.sample import facts
-from ingest.sample.plan import FUNCTIONS, ROOFS, STRUCTURES, Buildings, Floats, buildings
+from ingest.datong import facts
+from ingest.datong.plan import FUNCTIONS, ROOFS, STRUCTURES, Buildings, Floats, buildings
 
 LANE, MAIN, RING, WARD = 4.5, 15.0, 7.5, 6.0
 SHOP_DEPTH = 12.0

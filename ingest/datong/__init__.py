@@ -1,0 +1,1 @@
+"""Datong as the sample imagines it: facts as tables, and the plan of a city drawn from them."""
