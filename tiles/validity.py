@@ -10,7 +10,7 @@ from tiles.checks.findings import Findings
 from tiles.checks.ground import check_copies, check_imagery, check_terrain
 from tiles.checks.tileset import Walk, read_json, walk_tileset
 from tiles.models import has_surface
-from twin.city import City
+from twin.city import City, open_city
 from twin.errors import MissingInputError
 from twin.outcome import Report
 
@@ -20,10 +20,14 @@ _EXAMPLES = 3
 def check_tiles(place: City | Path | str) -> Report:
     """What is wrong with the published tiles: of a city, then also against its models; or of a folder with build.json.
 
+    place   a City, the folder of one (with city.toml), or a published folder
+
     Every fault is a failed outcome named by its file.
     raises  MissingInputError where nothing is published
     """
     found = Findings("tiles")
+    if not isinstance(place, City) and (Path(place) / "city.toml").is_file():
+        place = open_city(place)
     folder = _published(place)
     told = read_json(folder / "build.json", "build.json", found)
     if told is None:

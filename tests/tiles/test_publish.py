@@ -77,6 +77,12 @@ def test_everything_published_passes_its_check(city):
     assert report.figures["l3_objects"] == 1
 
 
+def test_a_city_and_its_folders_are_checked_alike(city):
+    whole = check_tiles(city)
+    assert check_tiles(city.root) == whole
+    assert check_tiles(city.store.current_tiles()[1]).figures == whole.figures
+
+
 def test_build_json_tells_what_is_there(city):
     version, folder = city.store.current_tiles()
     told = json.loads((folder / "build.json").read_bytes())
