@@ -93,6 +93,7 @@ async function openCity(api: Api, city: City, view: View, loading: Loading, noti
   const models = new Models(scene);
   const overlay = new Overlay(scene, marksRoot);
   const camera = new CityCamera(scene, { ...city.view, height: city.view.height + stage.standing });
+  stage.widget.useDefaultRenderLoop = true;
   const themeInfo = city.themes[0];
   const ground = new Ground(api, city, stage, overlay, view);
   const app: App = {

@@ -1,7 +1,6 @@
 import type { Models } from "./models.ts";
 import type { Stage } from "./stage.ts";
 
-const LOADING = 0.2;
 const MOVING = 0.5;
 const REST_MS = 380;
 
@@ -24,7 +23,6 @@ export class Effort {
       stage.look.setStill(true);
       return;
     }
-    this.#scale(LOADING);
     const { camera } = stage.widget.scene;
     for (const event of [camera.moveStart, camera.changed]) event.addEventListener(() => this.#stir());
     camera.percentageChanged = 0.02;
@@ -38,6 +36,7 @@ export class Effort {
   async open(): Promise<void> {
     this.#opened = true;
     if (this.#slow) this.#scale(1);
+    this.#models.reveal();
     await this.#frame();
     const { quality, widget } = this.#stage;
     widget.scene.globe.maximumScreenSpaceError = quality.globeError;

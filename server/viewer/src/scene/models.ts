@@ -27,6 +27,7 @@ export class Models {
   #detailed = new Set<string>();
   #seen = "";
   #due: number | undefined;
+  #hidden = false;
   #levels: ReadonlyMap<string, number> | null = null;
   #selected: string | null = null;
 
@@ -35,6 +36,8 @@ export class Models {
   }
 
   async open(api: Api, city: City, quality: Quality, look: Look, tell: (id: string, done: boolean) => void): Promise<void> {
+    // A slow machine fetches the tiles of the first view without drawing them in every hidden frame.
+    this.#hidden = quality.name === "still";
     await Promise.all(
       city.tilesets.map(async ({ id, url }) => {
         try {
@@ -63,8 +66,18 @@ export class Models {
   show(id: string, on: boolean): void {
     this.#shown.set(id, on);
     const set = this.sets.get(id);
-    if (set) set.show = on;
+    if (set) set.show = on && !this.#hidden;
     if (id === "l3" && !on) this.#standIn(new Set());
+    this.#scene.requestRender();
+  }
+
+  /** Draws what was fetched unseen. */
+  reveal(): void {
+    this.#hidden = false;
+    for (const [id, set] of this.sets) {
+      set.show = this.#shown.get(id) ?? true;
+      set.preloadWhenHidden = false;
+    }
     this.#scene.requestRender();
   }
 
@@ -93,7 +106,7 @@ export class Models {
   }
 
   get loaded(): boolean {
-    return [...this.sets.values()].every((set) => !set.show || set.tilesLoaded);
+    return [...this.sets].every(([id, set]) => this.#shown.get(id) === false || set.tilesLoaded);
   }
 
   oidOf(feature: Cesium3DTileFeature): string {
@@ -110,7 +123,8 @@ export class Models {
     set.colorBlendMode = Cesium3DTileColorBlendMode.MIX;
     set.colorBlendAmount = 0.0001;
     set.environmentMapManager.enabled = false;
-    set.show = this.#shown.get(id) ?? true;
+    set.show = !this.#hidden && (this.#shown.get(id) ?? true);
+    set.preloadWhenHidden = this.#hidden;
     if (id === "l3") {
       set.tileVisible.addEventListener((tile: { content: DetailContent }) => void this.#inView.add(tile.content));
       this.#scene.postRender.addEventListener(() => this.#watchDetail());

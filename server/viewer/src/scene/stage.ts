@@ -7,6 +7,9 @@ import { type Quality, qualityFor } from "../quality.ts";
 import type { City } from "../types.ts";
 import { Look } from "./look.ts";
 
+/** Share of the width at which a slow machine draws the hidden frames of loading. */
+export const HIDDEN = 0.2;
+
 export interface Stage {
   widget: CesiumWidget;
   quality: Quality;
@@ -17,35 +20,29 @@ export interface Stage {
   standing: number;
 }
 
-/** Name of the machine's renderer, read from a throw-away context; "" where there is no WebGL 2. */
-export function rendererName(): string {
-  const canvas = document.createElement("canvas");
-  const gl = canvas.getContext("webgl2");
-  if (!gl) return "";
+/** Name of the renderer behind a drawing context. */
+export function rendererName(gl: WebGL2RenderingContext): string {
   const info = gl.getExtension("WEBGL_debug_renderer_info");
-  const name = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER) || "webgl2");
-  gl.getExtension("WEBGL_lose_context")?.loseContext();
-  return name;
+  return String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER) || "");
 }
 
 /** The window onto the city: engine, ground, pictures of the ground, light. Throws where there is no WebGL 2. */
 export async function openStage(api: Api, city: City, holder: HTMLElement, credits: HTMLElement): Promise<Stage> {
-  const renderer = rendererName();
-  if (!renderer) throw new Error("webgl");
-  const quality = qualityFor(renderer, new URLSearchParams(location.search).get("quality"), window.devicePixelRatio);
   // No token, no account, no default map: everything the engine shows comes from our own server.
   Ion.defaultAccessToken = undefined as unknown as string;
   RequestScheduler.requestsByServer = {};
   RequestScheduler.maximumRequestsPerServer = 16;
   const terrain = await openTerrain(api, city);
+  const standing = groundBelow(terrain.provider, city);
   const widget = new CesiumWidget(holder, {
+    // Nothing is drawn before the camera stands: the whole earth is not what we came for.
+    useDefaultRenderLoop: false,
     baseLayer: false,
     terrainProvider: terrain.provider,
     skyBox: false,
     skyAtmosphere: false,
-    shadows: quality.shadows,
     terrainShadows: ShadowMode.RECEIVE_ONLY,
-    msaaSamples: quality.msaa,
+    msaaSamples: 1,
     requestRenderMode: true,
     maximumRenderTimeChange: Number.POSITIVE_INFINITY,
     scene3DOnly: true,
@@ -54,8 +51,11 @@ export async function openStage(api: Api, city: City, holder: HTMLElement, credi
     useBrowserRecommendedResolution: true,
     contextOptions: { webgl: { alpha: false, powerPreference: "high-performance" } },
   });
-  widget.resolutionScale = quality.pixelRatio;
   const { scene } = widget;
+  const quality = qualityFor(rendererName(drawing(widget)), new URLSearchParams(location.search).get("quality"), window.devicePixelRatio);
+  widget.resolutionScale = quality.pixelRatio * (quality.name === "still" ? HIDDEN : 1);
+  scene.msaaSamples = quality.msaa;
+  document.documentElement.classList.toggle("lively", quality.name === "full");
   if (scene.sun) scene.sun.show = false;
   if (scene.moon) scene.moon.show = false;
   scene.globe.maximumScreenSpaceError = quality.globeError * quality.firstLook * quality.firstLook;
@@ -69,7 +69,11 @@ export async function openStage(api: Api, city: City, holder: HTMLElement, credi
   const look = new Look(scene, quality, city.view);
   const imagery = city.imagery.map((picture) => addPicture(api, picture, widget));
   for (const layer of imagery) look.addImagery(layer);
-  return { widget, quality, look, imagery, terrainFailed: terrain.failed, standing: await groundBelow(terrain.provider, city) };
+  return { widget, quality, look, imagery, terrainFailed: terrain.failed, standing: await standing };
+}
+
+function drawing(widget: CesiumWidget): WebGL2RenderingContext {
+  return (widget.scene as unknown as { context: { _gl: WebGL2RenderingContext } }).context._gl;
 }
 
 /** The first view is declared above the ground, so the ground must be known before the camera stands. */

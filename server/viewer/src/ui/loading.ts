@@ -44,7 +44,8 @@ export class Loading {
 
   leave(): void {
     this.element.classList.add("leaving");
-    window.setTimeout(() => this.element.remove(), 700);
+    const fading = document.documentElement.classList.contains("lively");
+    window.setTimeout(() => this.element.remove(), fading ? 700 : 0);
   }
 }
 
