@@ -45,6 +45,8 @@ def test_the_city_is_there_and_the_camera_looks_at_the_old_town(page, artefacts)
 
 def test_the_drum_tower_tells_its_name(page, artefacts):
     oid = drum_tower(page)
+    for layer in ("sensors", "incidents"):
+        page.evaluate("layer => window.twin.setLayer(layer, false)", layer)
     page.evaluate("oid => window.twin.flyTo(oid)", oid)
     until(page, READY, seconds=120)
     place = page.evaluate("oid => window.twin.screenPositionOf(oid)", oid)
@@ -55,6 +57,8 @@ def test_the_drum_tower_tells_its_name(page, artefacts):
     assert "鼓楼" in card
     assert " m" in card
     page.screenshot(path=artefacts / "drum-tower.png")
+    for layer in ("sensors", "incidents"):
+        page.evaluate("layer => window.twin.setLayer(layer, true)", layer)
 
 
 def test_a_sensor_value_changes_on_its_pin(page):

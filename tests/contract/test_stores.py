@@ -198,6 +198,15 @@ def test_published_tiles_switch_at_once_and_keep_the_version_before(store):
     assert sorted(p.name for p in store.tiles_dir.iterdir()) == ["current.json", "three", "two"]
 
 
+def test_publishing_a_version_again_mends_what_was_damaged(store):
+    for text in ("whole", "damaged", "whole"):
+        staging = store.stage_tiles()
+        (staging / "tileset.json").write_text(text, encoding="utf-8")
+        folder = store.publish_tiles(staging, "one")
+        assert (folder / "tileset.json").read_text(encoding="utf-8") == text
+    assert sorted(p.name for p in store.tiles_dir.iterdir()) == ["current.json", "one"]
+
+
 def test_a_raster_needs_values_that_fit_its_box():
     from twin import GeometryError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
 import shutil
@@ -216,10 +217,14 @@ class FolderStore:
         """Make the staged folder the published one; the version before it stays for clients that still read it."""
         before = self.current_tiles()
         target = self.tiles_dir / version
-        if target.exists():
+        if target.exists() and _same_files(target, staging):
             shutil.rmtree(staging)
         else:
+            damaged = self.tiles_dir / f".staging-damaged-{os.getpid()}"
+            if target.exists():
+                target.replace(damaged)
             staging.replace(target)
+            shutil.rmtree(damaged, ignore_errors=True)
         write_atomic(self.tiles_dir / "current.json", json.dumps({"version": version}).encode())
         keep = {version, before[0] if before else version}
         for folder in self.tiles_dir.iterdir():
@@ -255,3 +260,9 @@ class FolderStore:
     ) -> Item:
         digest = digest_of(self.path(kind, name))
         return self.catalog.put(Item(kind, name, digest, lineage, extent, count, extra))
+
+
+def _same_files(a: Path, b: Path) -> bool:
+    """True where two folders hold the same names and bytes."""
+    names = [sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()) for root in (a, b)]
+    return names[0] == names[1] and not filecmp.cmpfiles(a, b, names[0], shallow=False)[1]
