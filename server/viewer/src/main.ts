@@ -16,7 +16,8 @@ import { openStage } from "./scene/stage.ts";
 import { atLocalHour } from "./solar.ts";
 import { LAYERS, makeView, type View } from "./state.ts";
 import { Theme } from "./theme.ts";
-import type { Attribution, City, Feature, SearchResult, Selection } from "./types.ts";
+import { sourcesOf } from "./ui/layers.ts";
+import type { City, Feature, SearchResult, Selection } from "./types.ts";
 import { Cards } from "./ui/cards.ts";
 import { h } from "./ui/dom.ts";
 import { keys } from "./ui/keys.ts";
@@ -214,8 +215,7 @@ function light(app: App, defaultTime: number): void {
 
 function attributions(app: App): void {
   const list = document.getElementById("sources") as HTMLElement;
-  const words = app.city.attributions.map((one: string | Attribution) => (typeof one === "string" ? one : [one.attribution ?? one.text ?? one.source ?? one.name, one.licence].filter(Boolean).join(", ")));
-  list.textContent = [...new Set(words.filter(Boolean)), "CesiumJS (Apache-2.0)"].join(" · ");
+  list.textContent = sourcesOf(app.city).join(" · ");
   list.title = list.textContent;
 }
 

@@ -2,20 +2,22 @@ import type { App } from "./app.ts";
 import { valueText } from "./format.ts";
 import { named, text, word } from "./i18n.ts";
 import type { Mark } from "./scene/overlay.ts";
-import type { Incident, Thing } from "./types.ts";
+import type { Incident, Lang, Thing } from "./types.ts";
 import { h } from "./ui/dom.ts";
 
-const GLYPHS: [RegExp, string][] = [
-  [/water|level|river|flood/i, "水"], [/rain|precip|weather|meteo/i, "雨"], [/air|pm|aqi|dust/i, "气"], [/traffic|vehicle|flow/i, "车"],
-  [/fire|smoke/i, "烟"], [/tilt|crack|structure|vibrat|deform/i, "构"], [/noise|sound/i, "声"], [/power|electric|energy|light/i, "电"],
-  [/pipe|gas|sewer|drain|pressure/i, "管"], [/crowd|people|visitor/i, "人"], [/temp|humid/i, "温"], [/mine|subsid|gnss|land/i, "地"],
+/** One sign per kind of sensor, Chinese and English. */
+const GLYPHS: [RegExp, string, string][] = [
+  [/water|level|river|flood/i, "水", "W"], [/rain|precip|weather|meteo/i, "雨", "R"], [/air|pm|aqi|dust/i, "气", "A"], [/traffic|vehicle|flow/i, "车", "T"],
+  [/fire|smoke/i, "烟", "S"], [/tilt|crack|structure|vibrat|deform/i, "构", "C"], [/noise|sound/i, "声", "N"], [/power|electric|energy|light/i, "电", "E"],
+  [/pipe|gas|sewer|drain|pressure/i, "管", "P"], [/crowd|people|visitor/i, "人", "V"], [/temp|humid/i, "温", "°"], [/mine|subsid|gnss|land/i, "地", "G"],
 ];
 
 const DONE = new Set(["resolved", "closed", "done"]);
 
-function glyph(thing: Thing): string {
+function glyph(thing: Thing, lang: Lang): string {
   const about = `${thing.kind} ${thing.streams[0]?.property ?? ""}`;
-  return GLYPHS.find(([pattern]) => pattern.test(about))?.[1] ?? "测";
+  const found = GLYPHS.find(([pattern]) => pattern.test(about));
+  return (lang === "zh" ? found?.[1] : found?.[2]) ?? (lang === "zh" ? "测" : "M");
 }
 
 /** Pins of sensors and incidents: buttons over the scene that speak their value, their level and their name. */
@@ -49,7 +51,7 @@ export class Marks {
     const { view } = this.#app;
     const element = h(
       "button", { type: "button", class: "pin", tabindex: -1, onclick: () => view.set({ selected: { kind: "sensor", oid: thing.oid } }) },
-      h("span", { class: "pin-glyph", "aria-hidden": "true" }, glyph(thing)), h("span", { class: "pin-value" }),
+      h("span", { class: "pin-glyph", "aria-hidden": "true" }, glyph(thing, view.value.lang)), h("span", { class: "pin-value" }),
     );
     this.#pins.set(thing.oid, element);
     this.#update(thing, false);

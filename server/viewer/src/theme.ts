@@ -20,6 +20,8 @@ export interface ThemeState {
 }
 interface Executed { levels?: unknown; streets?: unknown; buildings?: unknown; summary?: unknown; figures?: Record<string, unknown>; reason?: unknown }
 
+/** Streets of the lowest level stay in the background, as the buildings of that level do. */
+const FAINT = "rgb(72 144 216 / 0.38)";
 const EMPTY: ThemeState = { status: "idle", why: "", buildings: [], streets: [], rain: null, method: "", reason: "" };
 
 /** A risk theme: the published levels, the trial levels of a dragged rain, and their colours on tiles and streets. */
@@ -163,7 +165,7 @@ export class Theme {
     this.#drape?.draw(({ oid }) => {
       if (oid === this.#picked) return GOLD;
       const level = this.#streets.get(oid) ?? 0;
-      return level > 0 ? riskColour(level) : null;
+      return level > 1 ? riskColour(level) : level === 1 ? FAINT : null;
     });
     this.#stage.widget.scene.requestRender();
   }

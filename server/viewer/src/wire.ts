@@ -30,10 +30,15 @@ function streamFrom(raw: Raw, thing: string): Stream {
   const [time, value] = pairFrom(raw["last"] ?? raw["latest"] ?? raw["value"]);
   return {
     oid: str(raw["oid"]), thing, name: str(raw["name"] || raw["observed_property"]), nameEn: str(raw["name_en"] || raw["observed_property"]),
-    property: str(raw["observed_property"]), unit: str(raw["unit"]), minimum: num(raw["minimum"]), maximum: num(raw["maximum"]),
+    property: str(raw["observed_property"]), unit: unitText(str(raw["unit"])), minimum: num(raw["minimum"]), maximum: num(raw["maximum"]),
     warn: num(raw["warn"]), alarm: num(raw["alarm"]),
     times: Number.isFinite(value) ? [time] : [], values: Number.isFinite(value) ? [value] : [],
   };
+}
+
+/** Units as they are printed, from the plain letters of a table. */
+export function unitText(unit: string): string {
+  return unit.replace(/\bug\b/, "µg").replace(/\bdegC\b/, "°C").replace(/m3\b/, "m³").replace(/m2\b/, "m²");
 }
 
 /** A last value as [time, value], {time, value} or a bare number. */

@@ -1,6 +1,7 @@
-import { Cartesian2, Cartesian3, Cartographic, EasingFunction, HeadingPitchRange, Math as CMath, Matrix4, Transforms, type Scene } from "cesium";
+import { Cartesian2, Cartesian3, Cartographic, EasingFunction, HeadingPitchRange, Math as CMath, Matrix4, PerspectiveFrustum, Transforms, type Scene } from "cesium";
 import type { CityView } from "../types.ts";
 
+const UPRIGHT = (36 * Math.PI) / 180;
 const still = (): boolean => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** Where the camera stands and how it gets somewhere: eased, under two seconds, interruptible. */
@@ -11,7 +12,18 @@ export class CityCamera {
   constructor(scene: Scene, home: CityView) {
     this.#scene = scene;
     this.#home = home;
+    this.#lens();
+    new ResizeObserver(() => this.#lens()).observe(scene.canvas);
     this.set(home);
+  }
+
+  /** A wall of screens sees wider, not closer: the upright angle stays, the level one grows up to a limit. */
+  #lens(): void {
+    const { clientWidth: w, clientHeight: h } = this.#scene.canvas;
+    const { frustum } = this.#scene.camera;
+    if (!(frustum instanceof PerspectiveFrustum) || h === 0) return;
+    frustum.fov = w > h ? Math.min(1.75, 2 * Math.atan((Math.tan(UPRIGHT / 2) * w) / h)) : CMath.toRadians(60);
+    this.#scene.requestRender();
   }
 
   set(view: CityView): void {

@@ -14,7 +14,7 @@ export interface Stroke {
 export type Paint = (stroke: Stroke) => string | null;
 
 interface Ready { stroke: Stroke; points: [number, number][]; box: [number, number, number, number] }
-const SIZE = 256;
+const SIZE = 512;
 const EQUATOR = 40075016.7;
 
 /** Lines and areas painted into ground pictures on the fly: they lie on any terrain at the price of an image tile. */
@@ -97,7 +97,7 @@ export class Drape {
   #layer: ImageryLayer | null = null;
   #alpha: number;
 
-  constructor(layers: ImageryLayerCollection, strokes: Stroke[], alpha = 1, deepest = 17) {
+  constructor(layers: ImageryLayerCollection, strokes: Stroke[], alpha = 1, deepest = 16) {
     this.#layers = layers;
     this.#alpha = alpha;
     this.#deepest = deepest;

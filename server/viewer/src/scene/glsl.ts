@@ -53,7 +53,8 @@ void fragmentMain(FragmentInput fsInput, inout czm_modelMaterial material) {
       // The ordinary stays pale, so that the eye goes to what matters.
       base = mix(base, vec3(0.84), isCode(style, LOWEST) ? 0.55 : isCode(style, LOW) ? 0.22 : 0.0);
     }
-    lift = isCode(style, vec3(200.0, 150.0, 46.0) / 255.0) ? 0.45 : 0.0;
+    lift = isCode(style, vec3(200.0, 150.0, 46.0) / 255.0) ? 0.16 : 0.0;
+    if (lift > 0.0) base = mix(base, base * (0.45 + 1.6 * grey), 0.75);
   }
 #endif
   float sky = 0.5 + 0.5 * dot(normal, up);

@@ -105,6 +105,11 @@ export class Models {
     return colour === CONJECTURE || colour === STAND_IN ? PLAIN : colour;
   }
 
+  /** True while the detailed model of a building is on the screen instead of its block. */
+  isDetailed(oid: string): boolean {
+    return this.#detailed.has(oid);
+  }
+
   get loaded(): boolean {
     return [...this.sets].every(([id, set]) => this.#shown.get(id) === false || set.tilesLoaded);
   }
@@ -148,7 +153,7 @@ export class Models {
     const oid = this.oidOf(feature);
     let colour = PLAIN;
     if (oid !== "" && oid === this.#selected) colour = GOLD;
-    else if (this.#levels) colour = riskColour(this.#levels.get(oid));
+    else if (this.#levels) colour = this.#levels.has(oid) ? riskColour(this.#levels.get(oid)) : PLAIN;
     else if (id === "l3" && CONJECTURAL.has(String(feature.getProperty("evidence") ?? ""))) colour = CONJECTURE;
     else if (id === "l2" && Number(feature.getProperty("has_l3") ?? 0) > 0) colour = STAND_IN;
     if (oid !== "") this.#applied.set(oid, colour);

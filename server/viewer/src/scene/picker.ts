@@ -67,8 +67,9 @@ export class Picker {
     if (item && middle) {
       const ground = this.#heightAt(middle);
       const height = Number(item.properties["height_m"] ?? item.properties["height"]) || 6;
+      const block = !this.#models.isDetailed(String(item.properties["oid"] ?? item.id));
       for (const ring of lines(item.geometry)) {
-        this.#frames.add(this.#loop(ring, ground + height + 0.4, 3));
+        if (block) this.#frames.add(this.#loop(ring, ground + height + 0.4, 3));
         this.#frames.add(this.#loop(ring, ground + 0.6, 2));
       }
     }

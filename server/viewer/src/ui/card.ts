@@ -60,7 +60,7 @@ function heritageBlock(lang: Lang, p: P, part: P | undefined): HTMLElement | nul
     if (shown) rows.push(line(text(lang, key), shown));
   };
   add("card.roof", facts["roof_type"] ?? p["roof_type"], "roof");
-  add("card.era", facts["era"]);
+  add("card.era", facts["era"], "era");
   add("card.level", facts["evidence"] ?? part?.["evidence"], facts["evidence"] || part?.["part"] ? "known" : "evidence");
   add("card.parts", partsOf(lang, facts["evidence_parts"]));
   add("card.part", part?.["part"] && `${String(part["part"])} · ${word(lang, "known", String(part["evidence"] ?? ""))}`);

@@ -1,5 +1,6 @@
 import { text } from "../i18n.ts";
 import type { LayerId, View } from "../state.ts";
+import type { Attribution, City } from "../types.ts";
 import { h, t } from "./dom.ts";
 
 const GROUPS: [string, LayerId[]][] = [
@@ -10,14 +11,23 @@ const GROUPS: [string, LayerId[]][] = [
 ];
 
 /** The layer panel: everything that is on can be turned off, and says how it is. */
-export function layersPanel(view: View): HTMLElement {
+export function layersPanel(view: View, city: City): HTMLElement {
   const panel = h("div", { class: "panel-body" });
   for (const [group, ids] of GROUPS) {
     const set = h("fieldset", { class: "group" }, h("legend", {}, t(view, `layer.group.${group}` as "layer.group.ground")));
     for (const id of ids) set.append(layerRow(view, id));
     panel.append(set);
   }
+  panel.append(h("section", { class: "sources" }, h("h3", {}, t(view, "credit.title")), ...sourcesOf(city).map((line) => h("p", {}, line))));
   return panel;
+}
+
+/** Who is to be named for what is shown, each once, the engine last. */
+export function sourcesOf(city: City): string[] {
+  const words = city.attributions.map((one: string | Attribution) =>
+    typeof one === "string" ? one : [one.attribution ?? one.text ?? one.source ?? one.name, one.licence].filter(Boolean).join(", "),
+  );
+  return [...new Set(words.filter(Boolean)), "CesiumJS (Apache-2.0)"];
 }
 
 function layerRow(view: View, id: LayerId): HTMLElement {

@@ -55,7 +55,7 @@ function head(app: App): HTMLElement {
 function tabs(app: App): HTMLElement {
   const { view, live } = app;
   const bar = h("div", { class: "tabs glass", role: "group" });
-  const bodies: Record<NonNullable<Panel>, HTMLElement> = { layers: layersPanel(view), risk: riskPanel(app), live: livePanel(app) };
+  const bodies: Record<NonNullable<Panel>, HTMLElement> = { layers: layersPanel(view, app.city), risk: riskPanel(app), live: livePanel(app) };
   const holder = h("div", { class: "panel glass", id: "panel", hidden: true });
   for (const tab of TABS) {
     const button = h(
