@@ -60,9 +60,12 @@ def served(sample):
         log.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Debian's Chromium under Playwright, software rendering, no way out but loopback."""
+    """Debian's Chromium under Playwright, software rendering, no way out but loopback.
+
+    It goes with the module: while it stands its event loop runs, and other tests of the worker could start none.
+    """
     from playwright.sync_api import sync_playwright
 
     program = shutil.which("chromium")
