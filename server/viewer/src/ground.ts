@@ -80,7 +80,7 @@ export class Ground {
     this.#tell(id, "loading");
     try {
       const strokes = id === "roads" ? await this.#roads() : await this.#waters();
-      this.#drapes.set(id, new Drape(this.#stage.widget.imageryLayers, strokes, id === "roads" ? 0.85 : 0.75));
+      this.#drapes.set(id, new Drape(this.#stage.widget.scene, strokes, id === "roads" ? 0.85 : 0.75));
       this.#tell(id, strokes.length > 0 ? "ready" : "empty");
     } catch {
       this.#tell(id, "failed");

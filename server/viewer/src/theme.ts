@@ -112,6 +112,9 @@ export class Theme {
   async #execute(mm: number): Promise<void> {
     const abort = new AbortController();
     this.#abort = abort;
+    // The published levels come first: arriving later they would paint over the trial.
+    await (this.#loading ??= this.#load());
+    if (abort.signal.aborted) return;
     this.state.set({ status: "running" });
     try {
       const path = `${this.info.process}/execution`;
@@ -158,7 +161,7 @@ export class Theme {
       strokes.push({ path, oid, metres: Number(feature.properties["width"]) || 9, least: 1.6, order: level });
     }
     this.#drape?.clear();
-    this.#drape = new Drape(this.#stage.widget.imageryLayers, strokes, 0.95);
+    this.#drape = new Drape(this.#stage.widget.scene, strokes, 0.95);
   }
 
   #drawStreets(): void {

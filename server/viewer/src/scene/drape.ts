@@ -1,4 +1,4 @@
-import { Credit, Event, ImageryLayer, Rectangle, WebMercatorTilingScheme, type ImageryLayerCollection, type ImageryProvider } from "cesium";
+import { Credit, Event, ImageryLayer, Rectangle, WebMercatorTilingScheme, type ImageryProvider, type Scene } from "cesium";
 import { boxOf, mercator } from "../geo.ts";
 import type { LonLat } from "../types.ts";
 
@@ -90,15 +90,17 @@ class DrapeProvider {
 /** A layer of strokes that can change its colours without a flash: the new picture waits for the old one to be covered. */
 export class Drape {
   readonly strokes: Stroke[];
-  readonly #layers: ImageryLayerCollection;
+  readonly #scene: Scene;
   readonly #ready: Ready[];
   readonly #box: [number, number, number, number];
   readonly #deepest: number;
   #layer: ImageryLayer | null = null;
   #alpha: number;
+  #waking: number | undefined;
+  readonly #stale = new Set<ImageryLayer>();
 
-  constructor(layers: ImageryLayerCollection, strokes: Stroke[], alpha = 1, deepest = 16) {
-    this.#layers = layers;
+  constructor(scene: Scene, strokes: Stroke[], alpha = 1, deepest = 16) {
+    this.#scene = scene;
     this.#alpha = alpha;
     this.#deepest = deepest;
     this.strokes = [...strokes].sort((a, b) => (a.order ?? 0) - (b.order ?? 0));
@@ -113,15 +115,36 @@ export class Drape {
 
   draw(paint: Paint): void {
     if (this.strokes.length === 0) return;
+    for (const old of this.#stale) this.#scene.imageryLayers.remove(old);
+    this.#stale.clear();
     const before = this.#layer;
+    if (before) this.#stale.add(before);
     const provider = new DrapeProvider(this.#ready, this.#box, paint, this.#deepest);
     this.#layer = new ImageryLayer(provider as unknown as ImageryProvider, { alpha: this.#alpha });
-    this.#layers.add(this.#layer);
-    if (before) window.setTimeout(() => this.#layers.remove(before), 700);
+    this.#scene.imageryLayers.add(this.#layer);
+    this.#wake();
+  }
+
+  /** Our pictures come from no network, so nobody else asks for the frames in which the ground takes them up. */
+  #wake(): void {
+    window.clearInterval(this.#waking);
+    let calm = 0;
+    this.#waking = window.setInterval(() => {
+      this.#scene.requestRender();
+      calm = this.#scene.globe.tilesLoaded ? calm + 1 : 0;
+      if (calm < 6) return;
+      window.clearInterval(this.#waking);
+      for (const old of this.#stale) this.#scene.imageryLayers.remove(old);
+      this.#stale.clear();
+      this.#scene.requestRender();
+    }, 60);
   }
 
   clear(): void {
-    if (this.#layer) this.#layers.remove(this.#layer);
+    window.clearInterval(this.#waking);
+    for (const old of this.#stale) this.#scene.imageryLayers.remove(old);
+    this.#stale.clear();
+    if (this.#layer) this.#scene.imageryLayers.remove(this.#layer);
     this.#layer = null;
   }
 
