@@ -3,6 +3,7 @@ import type { Stage } from "./stage.ts";
 
 const MOVING = 0.5;
 const REST_MS = 380;
+const TILE_MS = 60;
 
 /**
  * How hard the machine works. Where rendering is slow, the hidden frames of loading are small, moving frames are half as
@@ -23,11 +24,14 @@ export class Effort {
       stage.look.setStill(true);
       return;
     }
-    const { camera } = stage.widget.scene;
+    const { camera, globe } = stage.widget.scene;
+    // A frame costs far more here than the few milliseconds the engine grants to tiles in each of them.
+    const queue = (globe as unknown as { _surface?: { _loadQueueTimeSlice?: number } })._surface;
+    if (queue?._loadQueueTimeSlice) queue._loadQueueTimeSlice = TILE_MS;
     for (const event of [camera.moveStart, camera.changed]) event.addEventListener(() => this.#stir());
     camera.percentageChanged = 0.02;
     // Tiles come in frame by frame: small frames while they do, or a new layer would creep in.
-    stage.widget.scene.globe.tileLoadProgressEvent.addEventListener((left: number) => {
+    globe.tileLoadProgressEvent.addEventListener((left: number) => {
       if (left > 2) this.#stir();
     });
   }

@@ -27,7 +27,7 @@ export class Overlay {
   readonly #root: HTMLElement;
   readonly #marks = new Map<string, Placed>();
   #order: Placed[] = [];
-  #dirty = true;
+  #dirty = false;
 
   constructor(scene: Scene, root: HTMLElement) {
     this.#scene = scene;
@@ -57,8 +57,10 @@ export class Overlay {
 
   /** Sizes are measured again: a text or the language has changed. */
   touch(): void {
+    if (this.#dirty) return;
     this.#dirty = true;
-    this.#scene.requestRender();
+    // The scene itself has not changed: only the marks over it are laid out again.
+    window.requestAnimationFrame(() => this.#dirty && this.#place());
   }
 
   raise(id: string, rank: number): void {
