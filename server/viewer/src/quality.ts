@@ -20,6 +20,6 @@ export function isSoftware(renderer: string): boolean {
 export function qualityFor(renderer: string, asked: string | null, deviceRatio: number): Quality {
   const slow = asked === "full" ? false : asked === "still" ? true : isSoftware(renderer);
   return slow
-    ? { name: "still", msaa: 1, shadows: false, pixelRatio: 1, tileError: 26, globeError: 2.1, firstLook: 1.8 }
+    ? { name: "still", msaa: 1, shadows: false, pixelRatio: 1, tileError: 16, globeError: 2.1, firstLook: 1.8 }
     : { name: "full", msaa: 4, shadows: true, pixelRatio: Math.min(deviceRatio, 1.5), tileError: 14, globeError: 1.5, firstLook: 1 };
 }

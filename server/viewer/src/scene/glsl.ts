@@ -129,7 +129,7 @@ void main() {
         float gap = length(other);
         shade += max(dot(face, other / max(gap, 0.01)) - 0.12, 0.0) * (1.0 - smoothstep(6.0, 26.0, gap));
       }
-      colour *= 1.0 - u_shade * clamp(shade / 10.0 * 2.6, 0.0, 0.75);
+      colour *= 1.0 - u_shade * (1.0 - smoothstep(1400.0, 4500.0, far)) * clamp(shade / 10.0 * 2.6, 0.0, 0.75);
     }
     if (u_ink > 0.0) {
       vec2 pixel = 1.0 / czm_viewport.zw;
