@@ -24,7 +24,7 @@ float hash21(vec2 p) {
 vec3 toLinear(vec3 c) { return pow(c, vec3(2.2)); }
 const vec3 LOWEST = vec3(${linear(riskColour(1))});
 const vec3 LOW = vec3(${linear(riskColour(2))});
-bool isCode(vec3 c, vec3 code) { return all(lessThan(abs(c - code), vec3(0.0021))); }
+bool isCode(vec3 c, vec3 code) { return all(lessThan(abs(c - code), vec3(0.0015))); }
 
 void fragmentMain(FragmentInput fsInput, inout czm_modelMaterial material) {
   vec3 normal = normalize(fsInput.attributes.normalEC);
@@ -34,11 +34,14 @@ void fragmentMain(FragmentInput fsInput, inout czm_modelMaterial material) {
   base = mix(base, mix(vec3(0.80), vec3(0.80) * (0.72 + 0.55 * grey), 0.6), u_white);
   float lift = 0.0;
   float painted = 0.0;
+  float blind = 0.0;
 #ifdef HAS_SELECTED_FEATURE_ID
   vec3 style = texture(model_batchTexture, computeSt(float(fsInput.featureIds.SELECTED_FEATURE_ID))).rgb;
   if (isCode(style, vec3(253.0, 254.0, 252.0) / 255.0)) {
     vec3 tile = mix(vec3(0.20, 0.165, 0.145), vec3(0.105, 0.112, 0.122), step(0.5, dot(normal, up)));
     base = mix(tile * (0.8 + 0.5 * grey), base, u_white);
+  } else if (isCode(style, vec3(254.0, 252.0, 253.0) / 255.0)) {
+    blind = 1.0;
   } else if (isCode(style, vec3(254.0, 253.0, 252.0) / 255.0)) {
     base = mix(base, vec3(0.78), 0.35);
     vec2 cell = mod(gl_FragCoord.xy, 6.0) - 3.0;
@@ -62,7 +65,7 @@ void fragmentMain(FragmentInput fsInput, inout czm_modelMaterial material) {
   vec3 light = mix(u_ground, u_sky, sky) + u_sun * facing;
   vec3 colour = base * light + base * lift;
 
-  float upright = 1.0 - smoothstep(0.25, 0.45, abs(dot(normal, up)));
+  float upright = (1.0 - blind) * (1.0 - smoothstep(0.25, 0.45, abs(dot(normal, up))));
   if (upright > 0.0) {
     float reach = length(fsInput.attributes.positionEC);
     vec3 along = normalize(cross(v_facing, vec3(0.0, 1.0, 0.0)) + vec3(1e-5, 0.0, 0.0));

@@ -11,6 +11,9 @@ import type { Look } from "./look.ts";
 const CONJECTURE = "#FEFDFC";
 /** The shader's word for "stands in for an old house": grey tile above, brick below. */
 const STAND_IN = "#FDFEFC";
+/** The shader's word for "nobody lives here": no windows by night. */
+const STONE = "#FEFCFD";
+const STONES = new Set(["curtain", "bastion", "corner", "merlons", "ramp", "platform", "control_platform", "panel", "posts"]);
 const CONJECTURAL = new Set(["conjectural", "unknown"]);
 
 interface DetailContent { url: string; featuresLength: number; getFeature: (index: number) => Cesium3DTileFeature }
@@ -105,7 +108,7 @@ export class Models {
   /** CSS colour last given to a building on screen; null where none of its tiles is loaded. */
   colourOf(oid: string): string | null {
     const colour = this.#applied.get(oid) ?? null;
-    return colour === CONJECTURE || colour === STAND_IN ? PLAIN : colour;
+    return colour === CONJECTURE || colour === STAND_IN || colour === STONE ? PLAIN : colour;
   }
 
   /** True while the detailed model of a building is on the screen instead of its block. */
@@ -158,6 +161,7 @@ export class Models {
     if (oid !== "" && oid === this.#selected) colour = GOLD;
     else if (this.#levels) colour = this.#levels.has(oid) ? riskColour(this.#levels.get(oid)) : PLAIN;
     else if (id === "l3" && CONJECTURAL.has(String(feature.getProperty("evidence") ?? ""))) colour = CONJECTURE;
+    else if (id === "l3" && STONES.has(String(feature.getProperty("part") ?? ""))) colour = STONE;
     else if (id === "l2" && Number(feature.getProperty("has_l3") ?? 0) > 0) colour = STAND_IN;
     if (oid !== "") this.#applied.set(oid, colour);
     return colour;
