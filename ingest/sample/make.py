@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+import twin
 from ingest.datong import blocks, cover, facts, network, people
 from ingest.datong.modern import Modern, modern_city
 from ingest.datong.network import Table
@@ -22,6 +25,9 @@ from ingest.sample import canvas, delivery, live, ortho, write
 from ingest.sample.canvas import Layers
 from ingest.sample.delivery import Footprints
 from twin.errors import OptionsError
+from twin.store.catalog import write_atomic
+
+MADE = "sample.json"
 
 Tell = Callable[[str, int, int], None]
 OLD_SHARE, OLD_MOST = 0.46, 12_000
@@ -100,8 +106,12 @@ def make_sample(directory: Path, scale: int = 25000, seed: int = 1372, tell: Tel
         raise OptionsError(f"scale {scale}: the sample has 100 to 1,000,000 buildings")
     say = tell or (lambda what, done, total: None)
     root = Path(directory)
+    if is_made(root, scale, seed):
+        say("示例已在 / the sample is there", 1, 1)
+        return root / "city.toml"
     folder = root / "sources"
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / MADE).unlink(missing_ok=True)
     steps = 6
     say("plan", 0, steps)
     made = plan(scale, seed)
@@ -124,8 +134,22 @@ def make_sample(directory: Path, scale: int = 25000, seed: int = 1372, tell: Tel
     _write_pictures(folder, made, layers, seed, tell)
     path = root / "city.toml"
     path.write_text(_declaration(len(made.batch), seed), encoding="utf-8", newline="\n")
+    write_atomic(folder / MADE, json.dumps(_manifest(root, scale, seed), sort_keys=True, indent=1).encode())
     say("done", steps, steps)
     return path
+
+
+def is_made(directory: Path, scale: int, seed: int) -> bool:
+    """True where a run of this version came to its end here with the same scale and seed, and its files are there."""
+    told = directory / "sources" / MADE
+    if not told.exists() or not (directory / "city.toml").exists():
+        return False
+    return bool(json.loads(told.read_text(encoding="utf-8")) == _manifest(directory, scale, seed))
+
+
+def _manifest(root: Path, scale: int, seed: int) -> dict[str, Any]:
+    files = {p.name: p.stat().st_size for p in sorted((root / "sources").iterdir()) if p.is_file() and p.name != MADE}
+    return {"version": twin.__version__, "scale": scale, "seed": seed, "files": files}
 
 
 def _people(made: Plan) -> tuple[Floats, Floats]:

@@ -46,6 +46,19 @@ def test_two_runs_write_the_same_bytes(city, tmp_path):
     assert len(same) > 20
 
 
+def test_a_sample_that_is_there_is_left_alone_until_something_is_missing(tmp_path):
+    told = []
+    path = make_sample(tmp_path, scale=100, tell=lambda *a: told.append(a))
+    path.write_text(path.read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
+    before = len(told)
+    make_sample(tmp_path, scale=100, tell=lambda *a: told.append(a))
+    assert len(told) == before + 1
+    assert path.read_text(encoding="utf-8").endswith("# mine\n")
+    (tmp_path / "sources" / "dem.tif").unlink()
+    make_sample(tmp_path, scale=100)
+    assert (tmp_path / "sources" / "dem.tif").exists()
+
+
 def test_another_seed_writes_another_city(city, tmp_path):
     other = make_sample(tmp_path, SCALE, seed=7).parent
     assert (other / "sources" / "truth.csv").read_bytes() != (city / "sources" / "truth.csv").read_bytes()

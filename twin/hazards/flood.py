@@ -99,11 +99,17 @@ def _margin(stage: Floats, height: NDArray[np.float32], sill: NDArray[np.float32
 
 
 def stages_of(field: RiverField, storm: Storm) -> Floats:
-    """Stage of every reach (reaches,) f8, m above its channel: the declared table, else by discharge and rating."""
+    """Stage of every reach (reaches,) f8, m above its channel: the declared table, else by discharge and rating.
+
+    Beyond the rarest declared period the table's last slope over Gumbel's reduced variate goes on.
+    """
     options = field.options
     if options.stage_heights:
-        known = [reduced(years) for years in options.stage_periods]
-        stage = np.interp(reduced(storm.return_period), [reduced(1.01), *known], [0.0, *options.stage_heights])
+        known = [reduced(1.01), *(reduced(years) for years in options.stage_periods)]
+        heights = [0.0, *options.stage_heights]
+        asked = reduced(storm.return_period)
+        rising = (heights[-1] - heights[-2]) / (known[-1] - known[-2])
+        stage = np.interp(asked, known, heights) + rising * max(0.0, asked - known[-1])
         return np.full(len(field.area), stage)
     flow = discharge(field, storm)
     return np.array([np.interp(q, row, STAGES) for q, row in zip(flow, field.rating, strict=True)])
