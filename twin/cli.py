@@ -20,6 +20,8 @@ from twin.progress import Progress
 from twin.workers import Workers
 
 LISTED = 20
+NAMED = 4
+_SERIOUS = ("failed", "skipped", "fallback", "done")
 
 GUIDE = """\
 typical use:
@@ -232,11 +234,14 @@ def _print_report(report: Report) -> None:
     print(f"{report.stage}: {words or 'nothing to do'}")
     for line in report.warnings:
         print(f"  ! {line}")
-    listed = sorted((o for o in report.outcomes if o.status != "fallback"), key=lambda o: o.status)
-    for outcome in listed[:LISTED]:
-        print(f"  {outcome.status} {outcome.oid}: {outcome.reason}")
-    if len(listed) > LISTED:
-        print(f"  ... {len(listed) - LISTED} more; --json prints all")
+    groups: dict[tuple[str, str], list[str]] = {}
+    for outcome in sorted(report.outcomes, key=lambda o: (_SERIOUS.index(o.status), o.reason, o.oid)):
+        groups.setdefault((outcome.status, outcome.reason), []).append(outcome.oid)
+    for (status, reason), oids in list(groups.items())[:LISTED]:
+        more = f" ... {len(oids)} in all" if len(oids) > NAMED else ""
+        print(f"  {status}: {reason}: {', '.join(oids[:NAMED])}{more}")
+    if len(groups) > LISTED:
+        print(f"  ... {len(groups) - LISTED} more reasons; --json prints every item")
 
 
 if __name__ == "__main__":
