@@ -183,6 +183,7 @@ def writing(city: City) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreError(f"{city.store.root}: another run is writing here; wait for it or stop it") from error
+        city.store.sweep()
         yield
 
 

@@ -204,12 +204,16 @@ class FolderStore:
         document: dict[str, Any] = json.loads(self.path("document", name).read_text(encoding="utf-8"))
         return document
 
+    def sweep(self) -> None:
+        """Clear away what a killed run left half done; for the one writer only."""
+        for left in [self.root / "scratch", *self.tiles_dir.glob(".staging-*")]:
+            shutil.rmtree(left, ignore_errors=True)
+
     def stage_tiles(self) -> Path:
-        """A fresh empty folder beside the published tiles; what a killed run left there is swept."""
+        """A fresh empty folder beside the published tiles."""
         self.tiles_dir.mkdir(parents=True, exist_ok=True)
-        for left in self.tiles_dir.glob(".staging-*"):
-            shutil.rmtree(left)
         staging = self.tiles_dir / f".staging-{os.getpid()}"
+        shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir()
         return staging
 

@@ -172,6 +172,9 @@ class Store(Protocol):
     def read_document(self, name: str) -> dict[str, Any]:
         """The document; NotFoundError where there is none."""
 
+    def sweep(self) -> None:
+        """Clear away what a killed run left half done; for the one writer only."""
+
     def stage_tiles(self) -> Path:
         """A fresh empty folder beside the published tiles."""
 
