@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -196,7 +197,8 @@ def _serve(args: argparse.Namespace) -> int:
     city = twin.open(args.dir)
     host = f"[{args.host}]" if ":" in args.host else args.host
     print(f"twin: {city.name} {city.name_en}  http://{host}:{args.port}/viewer/  (Ctrl+C 停止 / stops)", flush=True)
-    serve(city, host=args.host, port=args.port)
+    with contextlib.suppress(KeyboardInterrupt):
+        serve(city, host=args.host, port=args.port)
     return 0
 
 
