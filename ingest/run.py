@@ -66,10 +66,10 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
     writes      layers, rasters, points, live tables, documents `ingest_report` and `sources`; what an earlier run wrote
                 and no source brings any more is taken out. Everything but points and pictures is read before the
                 first write, and those are written first: a delivery that cannot be read leaves the layers as they were.
-    raises      MissingInputError without footprints or without a source of ground; SourceError for a file that cannot
+    raises      MissingInputError without footprints; SourceError for a file that cannot
                 be read or lacks what its declaration promises
     """
-    _require_ground(city)
+    _require_footprints(city)
     total = len(city.sources)
     readings = []
     for done, source in enumerate(city.sources):
@@ -86,15 +86,17 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
     _name_outsiders(run)
     _write_layers(run)
     _write_live(run)
+    if not city.sources_of("dem", "points"):
+        run.warnings.append(
+            'no source of kind "dem" or "points": L2 then needs flat ground declared, [l2.relief] level'
+        )
     return _finish(run)
 
 
-def _require_ground(city: City) -> None:
+def _require_footprints(city: City) -> None:
     kinds = {source.kind for source in city.sources}
     if "footprints" not in kinds:
         raise MissingInputError(f'{city.root}: no building footprints; add a [[source]] with kind = "footprints"')
-    if not kinds & {"dem", "points"}:
-        raise MissingInputError(f'{city.root}: no ground; add a [[source]] with kind = "dem" or kind = "points"')
 
 
 def _gather_layers(run: _Run, registry: Registry) -> None:
@@ -162,8 +164,10 @@ def _name_outsiders(run: _Run) -> None:
     if "dem" in run.heights:
         outside = _outside_raster(buildings, run.heights["dem"])
         where = "高程数据范围之外 / footprint outside the DEM"
+    elif not store.has("points", "points"):
+        return
     else:
-        extent = store.item("points", "points").extent if store.has("points", "points") else None
+        extent = store.item("points", "points").extent
         outside = _outside_box(buildings, extent)
         where = "点云范围之外 / footprint outside the point cloud"
     lost = [Outcome(str(oid), "fallback", where, "footprints") for oid in buildings.oid[outside].tolist()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from scipy.spatial import QhullError, cKDTree
 from twin.errors import MissingInputError
 from twin.frames import Frame
 from twin.grid import Bounds, GeoBox
+from twin.lineage import Lineage
 from twin.options import option
 from twin.points import PointCloud
 from twin.store.protocol import Store
@@ -23,6 +25,7 @@ Mask = NDArray[np.bool_]
 
 GROUND, WATER = 2, 9
 _BLOCK, _MARGIN = 4096, 512
+_AROUND, _FLAT_CELL = 200.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,13 @@ class ReliefOptions:
     water: bool = option(True, doc="Water points (class 9) count as ground.")
     reach: float = option(
         50.0, unit="m", min=0.0, max=5000.0, doc="How far ground is carried past the outermost ground points."
+    )
+    level: float = option(
+        math.nan,
+        unit="m",
+        min=-500.0,
+        max=9000.0,
+        doc="Height of flat ground, declared where there is neither DEM nor points; nan declares none.",
     )
     max_hole: float = option(
         2000.0, unit="m", min=0.0, max=20000.0, doc="Holes with places further than this from any known cell stay open."
@@ -58,8 +68,12 @@ class ReliefFigures:
 def make_relief(store: Store, frame: Frame, options: ReliefOptions) -> ReliefFigures:
     """Write the raster `relief`, block by block: the DEM with its holes filled, else ground points gridded.
 
-    raises  MissingInputError where there is neither a DEM nor a classified ground point
+    Without DEM and points the ground is flat at the declared `level`.
+
+    raises  MissingInputError where there is neither a DEM, nor a classified ground point, nor a declared level
     """
+    if not store.has("raster", "dem") and not store.has("points", "points") and not math.isnan(options.level):
+        return _flat(store, frame, options)
     if store.has("raster", "dem"):
         geobox, source = store.raster_box("dem"), "dem"
         lineage = store.item("raster", "dem").lineage.step("holes filled by linear interpolation from their rims")
@@ -70,7 +84,8 @@ def make_relief(store: Store, frame: Frame, options: ReliefOptions) -> ReliefFig
         )
     else:
         raise MissingInputError(
-            "relief: no DEM and no point cloud; declare a source of kind dem or points in city.toml"
+            "relief: no DEM and no point cloud; declare a source of kind dem or points in city.toml, "
+            "or flat ground by [l2.relief] level = <metres>"
         )
     filled = unknown = 0
     with store.raster_writer("relief", geobox, lineage=lineage, dtype="float32") as writer:
@@ -87,6 +102,20 @@ def make_relief(store: Store, frame: Frame, options: ReliefOptions) -> ReliefFig
     if unknown == cells:
         raise MissingInputError(f"relief: the {source} hold no ground; check nodata and point classes (2 is ground)")
     return ReliefFigures(source, cells, filled, unknown)
+
+
+def _flat(store: Store, frame: Frame, options: ReliefOptions) -> ReliefFigures:
+    item = store.item("layer", "building")
+    west, south, east, north = item.extent or (0.0, 0.0, 0.0, 0.0)
+    around = (west - _AROUND, south - _AROUND, east + _AROUND, north + _AROUND)
+    geobox = GeoBox.from_bounds(around, max(options.resolution, _FLAT_CELL), frame)
+    lineage = Lineage("city.toml").step(f"no terrain data: ground declared flat at {options.level:g} m")
+    with store.raster_writer("relief", geobox, lineage=lineage, dtype="float32") as writer:
+        row = np.full((1, geobox.shape[1]), options.level, dtype=np.float32)
+        for start in range(0, geobox.shape[0], _BLOCK):
+            rows = min(_BLOCK, geobox.shape[0] - start)
+            writer.write(np.repeat(row, rows, axis=0), start, 0)
+    return ReliefFigures("declared", geobox.shape[0] * geobox.shape[1], 0, 0)
 
 
 def grid_ground(cloud: PointCloud, geobox: GeoBox, water: bool = True) -> Floats:

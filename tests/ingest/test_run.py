@@ -129,12 +129,10 @@ def test_the_report_document_tells_counts_and_completeness(town):
     assert sources[1]["tally"] == {"features": 5, "invalid": 1, "fallback": 3, "skipped": 0}
 
 
-def test_without_footprints_or_without_ground_nothing_starts(make_city, write_raster, ground):
+def test_without_footprints_nothing_starts(make_city, write_raster, ground):
     write_raster("dem.tif", ground)
     with pytest.raises(MissingInputError, match=r'no building footprints; add a .* kind = "footprints"'):
         run(make_city({"kind": "dem", "path": "dem.tif"}))
-    with pytest.raises(MissingInputError, match=r'no ground; add a .* kind = "dem" or kind = "points"'):
-        run(make_city({"kind": "footprints", "path": "b.shp"}))
 
 
 def test_an_empty_layer_is_a_warning_unless_it_is_the_only_building_source(

@@ -166,6 +166,19 @@ def test_a_wrong_declaration_is_one_line_with_its_remedy(folder, capsys, edit, w
         assert word in told
 
 
+def test_a_city_without_terrain_stands_on_ground_declared_flat(folder, capsys):
+    file = folder / "city.toml"
+    text = file.read_text(encoding="utf-8")
+    begin, end = text.index('[[source]]\nname = "dem"'), text.index('[[source]]\nname = "footprints"')
+    file.write_text(text[:begin] + text[end:], encoding="utf-8")
+    assert main(["run", str(folder)]) == 2
+    assert "[l2.relief] level" in capsys.readouterr().err
+    file.write_text(text[:begin] + text[end:] + "\n[l2.relief]\nlevel = 12.5\n", encoding="utf-8")
+    assert main(["run", str(folder)]) == 0
+    assert set(twin.open(folder).buildings().column("base_z")) == {12.5}
+    assert main(["check", str(folder)]) == 0
+
+
 def test_no_city_says_how_to_begin(tmp_path, capsys):
     assert main(["run", str(tmp_path)]) == 2
     assert "twin init" in capsys.readouterr().err
