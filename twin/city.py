@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from twin.features import Layer
 from twin.frames import Frame
 from twin.grid import Bounds, Raster
 from twin.options import option, read_options
+from twin.store import Store
 from twin.store.folder import FolderStore
 
 T = TypeVar("T")
@@ -123,7 +125,7 @@ class City:
     badge: str
     badge_en: str
     config: Mapping[str, Any]
-    store: FolderStore
+    store: Store
 
     def options(self, cls: type[T], section: str) -> T:
         """Options of a stage: the table `[section]` of city.toml over the declared defaults."""
@@ -198,8 +200,25 @@ class FrameCard:
     origin: tuple = option((0.0, 0.0, 0.0), unit="m", doc="Local origin in the frame.")  # type: ignore[type-arg]
 
 
+@dataclass(frozen=True, slots=True)
+class StoreCard:
+    """What keeps the city: the folder `.twin`, or PostGIS for all but rasters, points, models and tiles."""
+
+    url: str = option("", doc='PostGIS database, "postgresql://user@host/database"; the folder .twin where empty.')
+    schema: str = option("", doc="Schema of the city in that database; from the city's id where empty.")
+
+
+def _store(card: StoreCard, folder: Path, city_id: str, frame: Frame) -> Store:
+    if not card.url:
+        return FolderStore(folder, frame)
+    from twin.store.postgis import PostgisStore
+
+    schema = card.schema or re.sub(r"[^a-z0-9]+", "_", city_id.lower()).strip("_")
+    return PostgisStore(card.url, frame, folder, schema=schema)
+
+
 def _city(file: Path, config: Mapping[str, Any]) -> City:
-    known = ("city", "frame", "view", "source", *STAGE_SECTIONS)
+    known = ("city", "frame", "view", "store", "source", *STAGE_SECTIONS)
     for key in config:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
@@ -212,11 +231,13 @@ def _city(file: Path, config: Mapping[str, Any]) -> City:
     if len(origin) != 3:
         raise OptionsError(f"{file}: [frame] origin wants three numbers x, y, z")
     frame = Frame(declared.crs, declared.vertical, declared.geoid_undulation, (origin[0], origin[1], origin[2])).check()
+    kept = read_options(StoreCard, config.get("store", {}), f"{file}: [store]")
     root = file.parent
+    city_id = card.id or root.resolve().name
     name = card.name or card.name_en or root.resolve().name
     return City(
         root=root,
-        id=card.id or root.resolve().name,
+        id=city_id,
         name=name,
         name_en=card.name_en or name,
         frame=frame,
@@ -225,7 +246,7 @@ def _city(file: Path, config: Mapping[str, Any]) -> City:
         badge=card.badge,
         badge_en=card.badge_en or card.badge,
         config=config,
-        store=FolderStore(root / STORE_FOLDER, frame),
+        store=_store(kept, root / STORE_FOLDER, city_id, frame),
     )
 
 

@@ -5,18 +5,16 @@ Upstairs: this file and `twin.cli` are the only ones of `twin` that may see the 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import twin
 from twin.city import City
-from twin.errors import OptionsError, StoreError
+from twin.errors import OptionsError
 from twin.options import as_table, read_options
 from twin.outcome import Outcome, Report
 from twin.store.catalog import digest_of
@@ -119,18 +117,18 @@ def run(
     """
     chosen = {stage_of(name).name for name in only}
     reports = []
-    with writing(city):
+    with city.store.writing():
         for stage in STAGES:
             if chosen and stage.name not in chosen:
                 continue
             options = stage_options(city, stage, (overrides or {}).get(stage.name, {}))
             before = stamp(city, stage, options)
-            if not force and city.store.catalog.stamp(stage.name) == before and _made(city, stage):
+            if not force and city.store.stamp(stage.name) == before and _made(city, stage):
                 workers.tell(f"{stage.title}: 已是最新 / up to date", 1, 1)
                 continue
             workers.tell(stage.title, 0, 1)
             reports.append(stage.build()(city, options, workers))
-            city.store.catalog.put_stamp(stage.name, before)
+            city.store.put_stamp(stage.name, before)
             workers.tell(stage.title, 1, 1)
     return reports
 
@@ -170,21 +168,7 @@ def _named(name: str, wanted: str) -> bool:
 def _made(city: City, stage: Stage) -> bool:
     if stage.name == "tiles" and city.store.current_tiles() is None:
         return False
-    return all(city.store.has(kind, name) and city.store.path(kind, name).exists() for kind, name in stage.makes)
-
-
-@contextmanager
-def writing(city: City) -> Iterator[None]:
-    """Holds the store for one writer; the lock goes with the process, however it ends."""
-    city.store.root.mkdir(parents=True, exist_ok=True)
-    lock = city.store.root / "lock"
-    with lock.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(f"{city.store.root}: another run is writing here; wait for it or stop it") from error
-        city.store.sweep()
-        yield
+    return all(city.store.has(kind, name) and city.store.size(kind, name) is not None for kind, name in stage.makes)
 
 
 def check(city: City, workers: Workers) -> list[Report]:
@@ -204,16 +188,15 @@ def _check_items(city: City, workers: Workers) -> Report:
     wrong = []
     items = city.store.items()
     for done, item in enumerate(items, start=1):
-        path = city.store.path(item.kind, item.name)
-        if not path.exists():
+        if city.store.size(item.kind, item.name) is None:
             wrong.append(Outcome(f"{item.kind}/{item.name}", "failed", "文件缺失 / file is missing"))
-        elif digest_of(path) != item.digest:
+        elif city.store.digest(item.kind, item.name) != item.digest:
             wrong.append(
                 Outcome(f"{item.kind}/{item.name}", "failed", "内容与目录不符 / content differs from catalogue")
             )
         workers.tell("核对目录 / catalogue", done, len(items))
     for stage in STAGES:
-        if not city.store.catalog.stamp(stage.name):
+        if not city.store.stamp(stage.name):
             wrong.append(Outcome(stage.name, "failed", "尚未运行 / this stage has not run"))
     return Report("catalogue", len(items) - len(wrong), tuple(wrong))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from twin.city import SOURCE_KINDS, City, CityCard, FrameCard, View
+from twin.city import SOURCE_KINDS, City, CityCard, FrameCard, StoreCard, View
 from twin.errors import OptionsError
 from twin.options import describe_options
 
@@ -52,7 +52,7 @@ def template_text(name: str) -> str:
     """The text of a new city.toml: every key with its sentence, unit and default."""
     lines = ["# 平城 Pingcheng: what you declare about your city. 缺省值已写出，改动处去掉行首 #。", ""]
     given = {"city.id": name, "city.name": name, "city.name_en": name, "frame.crs": "EPSG:4547"}
-    for section, cls in (("city", CityCard), ("frame", FrameCard), ("view", View)):
+    for section, cls in (("city", CityCard), ("frame", FrameCard), ("view", View), ("store", StoreCard)):
         lines += [f"[{section}]", *_section(cls, section, given), ""]
     return "\n".join(lines) + _SOURCES
 
@@ -77,14 +77,13 @@ def describe_city(city: City) -> dict[str, Any]:
     """Plain JSON values: who the city is, its frame, and every item with count, extent, size and lineage."""
     items = []
     for item in city.store.items():
-        path = city.store.path(item.kind, item.name)
         items.append(
             {
                 "kind": item.kind,
                 "name": item.name,
                 "count": item.count,
                 "extent": item.extent,
-                "bytes": path.stat().st_size if path.exists() else None,
+                "bytes": city.store.size(item.kind, item.name),
                 "digest": item.digest,
                 "lineage": item.lineage.as_dict(),
             }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import shapely
 
-from tests.tiny import EAST, FRAME, LINEAGE, NORTH, buildings, live, relief, tiny_city
+from tests.tiny import EAST, FRAME, LINEAGE, NORTH, buildings, live, relief
 from twin import (
     Frame,
     FrameMismatchError,
@@ -18,12 +20,6 @@ from twin import (
     Raster,
     StoreError,
 )
-from twin.store.folder import FolderStore
-
-
-@pytest.fixture
-def store(tmp_path):
-    return FolderStore(tmp_path / ".twin", FRAME)
 
 
 def test_a_layer_comes_back_as_it_was(store):
@@ -77,6 +73,61 @@ def test_names_with_quotes_are_only_values(store):
     assert len(page) == 0
     with pytest.raises(StoreError, match="no name"):
         store.write_layer("../building", buildings(), LINEAGE)
+
+
+def test_any_text_and_any_number_comes_back_as_it_was(store):
+    texts = ["", "tab\there", "line\nbreak\r", "back\\slash \\N", '"quoted"', "鼓楼 🏯"]
+    numbers = [0.1 + 0.2, -0.0, 1e-300, np.nan, np.inf, 1372.0]
+    shapes = [None, *(shapely.Point(EAST + k / 7, NORTH + k / 3) for k in range(4)), shapely.box(0, 0, 1, 1)]
+    columns = {"name": texts, "height": numbers, "Größe % ?": numbers}
+    layer = Layer.build("building", FRAME, [f"o'{k}" for k in range(6)], shapes, columns)
+    store.write_layer("odd", layer, LINEAGE)
+    back = store.read_layer("odd")
+    assert back.columns["name"].tolist() == texts
+    np.testing.assert_array_equal(back.columns["height"], numbers)
+    np.testing.assert_array_equal(back.columns["Größe % ?"], numbers)
+    assert back.geometry[0] is None
+    assert all(shapely.equals_exact(back.geometry[1:], layer.geometry[1:]))
+    assert store.read_layer("odd", columns=["height"]).columns.keys() == {"height"}
+
+
+def test_values_are_compared_as_the_column_has_them(store):
+    store.write_layer("building", buildings(), LINEAGE)
+    storeys = buildings().columns["storeys"]
+    wanted = float(storeys[np.isfinite(storeys)][0])
+    page, _, _ = store.page_layer("building", equals={"storeys": wanted})
+    assert len(page) == (storeys == wanted).sum()
+    assert len(store.page_layer("building", equals={"storeys": "many"})[0]) == 0
+    assert store.page_layer("building", equals={"oid": "b03"})[0].oid.tolist() == ["b03"]
+
+
+def test_a_store_tells_what_is_kept_and_what_a_stage_was_built_from(store):
+    store.write_layer("building", buildings(), LINEAGE)
+    store.write_document("report", {"worst": 0.1, "of": [1, 2.0, 1e20, None]})
+    store.write_raster("dem", relief(), LINEAGE)
+    for item in store.items():
+        assert store.size(item.kind, item.name) > 0
+        assert store.digest(item.kind, item.name) == item.digest
+    assert store.size("layer", "none") is None
+    assert store.item("layer", "building").extent == buildings().bounds
+    assert store.stamp("ingest") == ""
+    store.put_stamp("ingest", "one")
+    store.put_stamp("ingest", "two")
+    assert store.stamp("ingest") == "two"
+    store.remove("layer", "building")
+    assert store.size("layer", "building") is None
+    with pytest.raises(NotFoundError, match="no layer 'building'; it has none"):
+        store.read_layer("building")
+
+
+def test_one_writer_at_a_time_holds_a_store(store):
+    def second():
+        with store.writing():
+            pass
+
+    with store.writing(), pytest.raises(StoreError, match="another run is writing"):
+        second()
+    second()
 
 
 def test_a_raster_comes_back_whole_in_windows_and_decimated(store):
@@ -158,15 +209,17 @@ def test_a_layer_of_another_frame_is_refused(store):
         store.write_layer("building", other, LINEAGE)
 
 
-def test_a_damaged_catalogue_is_named(store):
+def test_a_damaged_catalogue_is_named(folder_store):
+    store = folder_store
     store.write_document("a", {})
     store.catalog._path.write_text("{", encoding="utf-8")
     with pytest.raises(StoreError, match=r"catalog\.json"):
         store.items()
 
 
-def test_latest_values_move_with_every_observation(tmp_path):
-    city = tiny_city(tmp_path)
+def test_latest_values_move_with_every_observation(store):
+    city = SimpleNamespace(store=store)
+    live(city)
     live_store = city.store.live
     assert [o.value for o in live_store.latest()] == pytest.approx([3.5, 0.9])
     assert live_store.append(["t1.level"], [1_780_010_000.0], [9.0]) == 1
@@ -178,8 +231,9 @@ def test_latest_values_move_with_every_observation(tmp_path):
     assert times == sorted(times)
 
 
-def test_putting_the_same_live_data_twice_changes_nothing(tmp_path):
-    city = tiny_city(tmp_path)
+def test_putting_the_same_live_data_twice_changes_nothing(store):
+    city = SimpleNamespace(store=store)
+    live(city)
     before = (city.store.live.things(), city.store.live.latest(), city.store.live.incidents())
     live(city)
     assert (city.store.live.things(), city.store.live.latest(), city.store.live.incidents()) == before

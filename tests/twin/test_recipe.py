@@ -137,7 +137,7 @@ def test_export_opens_in_another_program(folder, tmp_path, capsys):
 
 def test_two_runs_never_write_to_one_store(folder, capsys):
     city = twin.open(folder)
-    with pipeline.writing(city):
+    with city.store.writing():
         assert main(["run", str(folder)]) == 2
     assert "another run is writing" in capsys.readouterr().err
 

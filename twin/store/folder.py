@@ -2,77 +2,37 @@
 
 from __future__ import annotations
 
-import filecmp
 import json
-import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from numpy import int64
 from numpy.typing import NDArray
 
-from twin.errors import StoreError
 from twin.features import Layer
 from twin.frames import Frame
-from twin.grid import Bounds, GeoBox, Raster, require_same_frame
+from twin.grid import require_same_frame
 from twin.lineage import Lineage
-from twin.meshes import Solids
-from twin.points import PointCloud
 from twin.store import geopackage
-from twin.store.catalog import Catalog, digest_of, write_atomic
+from twin.store.catalog import Catalog
+from twin.store.files import FileStore
+from twin.store.geopackage import Where
 from twin.store.live import SqliteLive
-from twin.store.protocol import Item, RasterWriter
-
-_FOLDERS = {
-    "layer": ("layers", ".gpkg"),
-    "raster": ("rasters", ".tif"),
-    "points": ("points", ".arrow"),
-    "model": ("models", ".arrow"),
-    "document": ("documents", ".json"),
-}
+from twin.store.protocol import Item
 
 
-class FolderStore:
+class FolderStore(FileStore):
     """Store of one city in a folder; files are written in `scratch` and renamed into place."""
 
     def __init__(self, root: Path, frame: Frame) -> None:
-        self.root = root
-        self.frame = frame
-        self.tiles_dir = root / "tiles"
-        self.catalog = Catalog(root / "catalog.json")
+        super().__init__(root, frame, Catalog(root / "catalog.json"))
         self._live = SqliteLive(root / "live.sqlite")
 
     @property
     def live(self) -> SqliteLive:
         """Things, observations, incidents."""
         return self._live
-
-    def items(self, kind: str | None = None) -> list[Item]:
-        """The catalogue, sorted by kind and name."""
-        return self.catalog.items(kind)
-
-    def item(self, kind: str, name: str) -> Item:
-        """One line of it; NotFoundError where there is none."""
-        return self.catalog.require(kind, name)
-
-    def has(self, kind: str, name: str) -> bool:
-        """True where the catalogue has the item."""
-        return self.catalog.find(kind, name) is not None
-
-    def remove(self, kind: str, name: str) -> None:
-        """Take the item out; nothing where there is none."""
-        self.catalog.drop(kind, name)
-        self.path(kind, name).unlink(missing_ok=True)
-
-    def path(self, kind: str, name: str) -> Path:
-        """Where the file of an item lies."""
-        if not name or any(c in name for c in "/\\.") or name.startswith("-"):
-            raise StoreError(f"{name!r} is no name for a {kind}; use letters, digits and underscores")
-        folder, suffix = _FOLDERS[kind]
-        return self.root / folder / f"{name}{suffix}"
 
     def write_layer(self, name: str, layer: Layer, lineage: Lineage) -> Item:
         """Keep the layer under `name`, in place of what was there."""
@@ -82,114 +42,10 @@ class FolderStore:
         extent = layer.bounds if len(layer) else None
         return self._keep("layer", name, lineage, extent, len(layer), {"feature_class": layer.name})
 
-    def read_layer(
-        self,
-        name: str,
-        *,
-        bbox: Bounds | None = None,
-        oids: Iterable[str] | None = None,
-        columns: Iterable[str] | None = None,
-    ) -> Layer:
-        """The layer, or the part of it that meets `bbox` or has one of `oids`."""
-        where = geopackage.Where(bbox=bbox, oids=None if oids is None else list(oids))
-        return self._read_layer(name, where, columns)[0]
-
-    def page_layer(
-        self,
-        name: str,
-        *,
-        bbox: Bounds | None = None,
-        equals: Mapping[str, str | float] | None = None,
-        limit: int = 100,
-        after: int = 0,
-    ) -> tuple[Layer, NDArray[int64], int | None]:
-        """One page in the order of keys, the keys, and the key to go on after."""
-        where = geopackage.Where(bbox=bbox, equals=equals, after=after, limit=limit + 1)
-        layer, keys = self._read_layer(name, where, None)
-        if len(keys) <= limit:
-            return layer, keys, None
-        return layer.take(range(limit)), keys[:limit], int(keys[limit - 1])
-
-    def _read_layer(
-        self, name: str, where: geopackage.Where, columns: Iterable[str] | None
-    ) -> tuple[Layer, NDArray[int64]]:
+    def _read_layer(self, name: str, where: Where, columns: Iterable[str] | None) -> tuple[Layer, NDArray[int64]]:
         item = self.item("layer", name)
         path, feature_class = self.path("layer", name), str(item.extra["feature_class"])
         return geopackage.read_geopackage(path, name, self.frame, feature_class, where, columns)
-
-    def write_raster(self, name: str, raster: Raster, lineage: Lineage) -> Item:
-        """Keep the raster under `name`."""
-        count = 1 if raster.values.ndim == 2 else raster.values.shape[0]
-        dtype = raster.values.dtype.name
-        with self.raster_writer(
-            name, raster.geobox, lineage=lineage, count=count, dtype=dtype, unit=raster.unit
-        ) as writer:
-            writer.write(raster.values, 0, 0)
-        return self.item("raster", name)
-
-    @contextmanager
-    def raster_writer(
-        self, name: str, geobox: GeoBox, *, lineage: Lineage, count: int = 1, dtype: str = "float32", unit: str = "m"
-    ) -> Iterator[RasterWriter]:
-        """A writer for a raster that does not fit in memory; kept when the `with` block ends well."""
-        from twin.store import cog
-
-        require_same_frame(self.frame, geobox.frame)
-        with self._place("raster", name) as beside, cog.open_writer(beside, geobox, count, dtype, unit) as writer:
-            yield writer
-        cells = geobox.shape[0] * geobox.shape[1]
-        extra = {"unit": unit, "count": count, "dtype": dtype, "resolution": list(geobox.resolution)}
-        self._keep("raster", name, lineage, geobox.bounds, cells, extra)
-
-    def raster_box(self, name: str) -> GeoBox:
-        """Where the raster lies, without reading it."""
-        from twin.store import cog
-
-        self.item("raster", name)
-        return cog.read_box(self.path("raster", name), self.frame)
-
-    def read_raster(
-        self, name: str, *, bounds: Bounds | None = None, shape: tuple[int, int] | None = None, band: int | None = None
-    ) -> Raster:
-        """The raster or a window of it; with `shape` decimated through its overviews."""
-        from twin.store import cog
-
-        self.item("raster", name)
-        return cog.read_window(self.path("raster", name), self.frame, bounds, shape, band)
-
-    def write_points(self, name: str, clouds: Iterable[PointCloud], lineage: Lineage) -> Item:
-        """Keep a stream of clouds under `name`."""
-        from twin.store import columnar
-
-        with self._place("points", name) as beside:
-            told = columnar.write_clouds(beside, clouds)
-        return self._keep("points", name, lineage, told["extent"], told["count"], {})
-
-    def read_points(self, name: str, *, bounds: Bounds | None = None) -> PointCloud:
-        """The points inside `bounds`, or all."""
-        from twin.store import columnar
-
-        self.item("points", name)
-        return columnar.read_clouds(self.path("points", name), self.frame, bounds)
-
-    def write_model(self, name: str, batches: Iterable[tuple[str, Solids]], lineage: Lineage) -> Item:
-        """Keep solids by cell under `name`."""
-        from twin.store import columnar
-
-        with self._place("model", name) as beside:
-            told = columnar.write_solids(beside, batches)
-        return self._keep("model", name, lineage, told["extent"], told["count"], {"cells": told["cells"]})
-
-    def read_model(self, name: str, cells: Iterable[str] | None = None) -> Iterator[tuple[str, Solids]]:
-        """(cell, solids) one cell at a time."""
-        from twin.store import columnar
-
-        self.item("model", name)
-        return columnar.read_solids(self.path("model", name), self.frame, cells)
-
-    def model_cells(self, name: str) -> list[str]:
-        """The cells of a model."""
-        return list(self.item("model", name).extra["cells"])
 
     def write_document(self, name: str, data: Mapping[str, Any], lineage: Lineage | None = None) -> Item:
         """Keep a JSON document."""
@@ -203,70 +59,3 @@ class FolderStore:
         self.item("document", name)
         document: dict[str, Any] = json.loads(self.path("document", name).read_text(encoding="utf-8"))
         return document
-
-    def sweep(self) -> None:
-        """Clear away what a killed run left half done; for the one writer only."""
-        for left in [self.root / "scratch", *self.tiles_dir.glob(".staging-*")]:
-            shutil.rmtree(left, ignore_errors=True)
-
-    def stage_tiles(self) -> Path:
-        """A fresh empty folder beside the published tiles."""
-        self.tiles_dir.mkdir(parents=True, exist_ok=True)
-        staging = self.tiles_dir / f".staging-{os.getpid()}"
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir()
-        return staging
-
-    def publish_tiles(self, staging: Path, version: str) -> Path:
-        """Make the staged folder the published one; the version before it stays for clients that still read it."""
-        before = self.current_tiles()
-        target = self.tiles_dir / version
-        if target.exists() and _same_files(target, staging):
-            shutil.rmtree(staging)
-        else:
-            damaged = self.tiles_dir / f".staging-damaged-{os.getpid()}"
-            if target.exists():
-                target.replace(damaged)
-            staging.replace(target)
-            shutil.rmtree(damaged, ignore_errors=True)
-        write_atomic(self.tiles_dir / "current.json", json.dumps({"version": version}).encode())
-        keep = {version, before[0] if before else version}
-        for folder in self.tiles_dir.iterdir():
-            if folder.is_dir() and folder.name not in keep:
-                shutil.rmtree(folder)
-        return target
-
-    def current_tiles(self) -> tuple[str, Path] | None:
-        """(version, folder) of the published tiles; None where nothing is published."""
-        pointer = self.tiles_dir / "current.json"
-        if not pointer.exists():
-            return None
-        version = str(json.loads(pointer.read_text(encoding="utf-8"))["version"])
-        return version, self.tiles_dir / version
-
-    @contextmanager
-    def _place(self, kind: str, name: str) -> Iterator[Path]:
-        """A path to write to; renamed into place when the block ends well, swept when it does not."""
-        target = self.path(kind, name)
-        scratch = self.root / "scratch" / f"{kind}-{os.getpid()}"
-        scratch.mkdir(parents=True, exist_ok=True)
-        beside = scratch / target.name
-        beside.unlink(missing_ok=True)
-        try:
-            yield beside
-            target.parent.mkdir(parents=True, exist_ok=True)
-            beside.replace(target)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-    def _keep(
-        self, kind: str, name: str, lineage: Lineage, extent: Bounds | None, count: int, extra: Mapping[str, Any]
-    ) -> Item:
-        digest = digest_of(self.path(kind, name))
-        return self.catalog.put(Item(kind, name, digest, lineage, extent, count, extra))
-
-
-def _same_files(a: Path, b: Path) -> bool:
-    """True where two folders hold the same names and bytes."""
-    names = [sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()) for root in (a, b)]
-    return names[0] == names[1] and not filecmp.cmpfiles(a, b, names[0], shallow=False)[1]

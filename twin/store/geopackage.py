@@ -43,7 +43,7 @@ def _write_table(path: Path, name: str, layer: Layer, append: bool) -> None:
         layer=name,
         driver="GPKG",
         crs=layer.frame.crs,
-        geometry_type=_geometry_type(layer),
+        geometry_type=geometry_type(layer),
         layer_metadata={"feature_class": layer.name},
         append=append and path.exists(),
     )
@@ -58,10 +58,11 @@ def write_geopackage_of(path: Path, layers: Iterable[tuple[str, Layer]]) -> None
     beside.replace(path)
 
 
-def _geometry_type(layer: Layer) -> str:
+def geometry_type(layer: Layer, mixed: str = "Unknown") -> str:
+    """OGC name of the one kind of geometry the layer has; `mixed` where there are several or none."""
     kinds = set(shapely.get_type_id(layer.geometry).tolist())
     names = {0: "Point", 1: "LineString", 3: "Polygon", 4: "MultiPoint", 5: "MultiLineString", 6: "MultiPolygon"}
-    return names.get(kinds.pop(), "Unknown") if len(kinds) == 1 else "Unknown"
+    return names.get(kinds.pop(), mixed) if len(kinds) == 1 else mixed
 
 
 def read_geopackage(

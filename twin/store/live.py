@@ -109,12 +109,12 @@ class SqliteLive:
                 database.execute(f"DELETE FROM {table}")
 
     def _put(self, table: str, items: Iterable[T]) -> None:
-        rows = [(item.oid, _to_json(item)) for item in items]
+        rows = [(item.oid, to_json(item)) for item in items]
         with closing(self._write()) as database, database:
             database.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", rows)
 
     def _all(self, table: str, kind: type[T]) -> list[T]:
-        return [_from_json(kind, row[0]) for row in self._query(f"SELECT body FROM {table} ORDER BY oid")]
+        return [from_json(kind, row[0]) for row in self._query(f"SELECT body FROM {table} ORDER BY oid")]
 
     def _query(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         if not self._path.exists():
@@ -131,12 +131,14 @@ class SqliteLive:
         return database
 
 
-def _to_json(item: Thing | Datastream | Incident) -> str:
+def to_json(item: Thing | Datastream | Incident) -> str:
+    """The item as JSON; NaN becomes null."""
     values = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(item).items()}
     return json.dumps(values, ensure_ascii=False, sort_keys=True, allow_nan=False)
 
 
-def _from_json(kind: type[T], text: str) -> T:
+def from_json(kind: type[T], text: str) -> T:
+    """The item that `to_json` wrote; a null number becomes NaN."""
     values: dict[str, Any] = json.loads(text)
     floats = {f.name for f in fields(kind) if f.type == "float"}
     filled: dict[str, Any] = {k: math.nan if v is None and k in floats else v for k, v in values.items()}

@@ -108,6 +108,21 @@ class Store(Protocol):
     def remove(self, kind: str, name: str) -> None:
         """Take the item out; nothing where there is none."""
 
+    def size(self, kind: str, name: str) -> int | None:
+        """Bytes the item takes; None where what the catalogue names is gone."""
+
+    def digest(self, kind: str, name: str) -> str:
+        """Hash of what is kept now, read again; it differs from the item's where the content was damaged."""
+
+    def stamp(self, stage: str) -> str:
+        """What the stage was last built from; empty where it never was."""
+
+    def put_stamp(self, stage: str, stamp: str) -> None:
+        """Remember what the stage was built from."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Holds the store for one writer; StoreError where another has it. It goes with the process."""
+
     def write_layer(self, name: str, layer: Layer, lineage: Lineage) -> Item:
         """Keep the layer under `name`, in place of what was there."""
 
@@ -171,9 +186,6 @@ class Store(Protocol):
 
     def read_document(self, name: str) -> dict[str, Any]:
         """The document; NotFoundError where there is none."""
-
-    def sweep(self) -> None:
-        """Clear away what a killed run left half done; for the one writer only."""
 
     def stage_tiles(self) -> Path:
         """A fresh empty folder beside the published tiles."""

@@ -1,0 +1,292 @@
+"""What the stores share: rasters, points, models and tiles as files, under a catalogue in a file or in a table."""
+
+from __future__ import annotations
+
+import fcntl
+import filecmp
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.errors import StoreError
+from twin.features import Layer
+from twin.frames import Frame
+from twin.grid import Bounds, GeoBox, Raster, require_same_frame
+from twin.lineage import Lineage
+from twin.meshes import Solids
+from twin.points import PointCloud
+from twin.store.catalog import digest_of, write_atomic
+from twin.store.geopackage import Where
+from twin.store.protocol import Item, RasterWriter
+
+_FOLDERS = {
+    "layer": ("layers", ".gpkg"),
+    "raster": ("rasters", ".tif"),
+    "points": ("points", ".arrow"),
+    "model": ("models", ".arrow"),
+    "document": ("documents", ".json"),
+}
+
+
+class Catalogue(Protocol):
+    """The lines of a store and the stamps of its stages, in a file or in a table."""
+
+    def items(self, kind: str | None = None) -> list[Item]:
+        """All lines, or those of one kind, sorted by kind and name."""
+
+    def find(self, kind: str, name: str) -> Item | None:
+        """One line, or None."""
+
+    def require(self, kind: str, name: str) -> Item:
+        """One line; NotFoundError tells what there is."""
+
+    def put(self, item: Item) -> Item:
+        """Add or replace a line."""
+
+    def drop(self, kind: str, name: str) -> None:
+        """Take a line out."""
+
+    def stamp(self, stage: str) -> str:
+        """What the stage was last built from; empty where it never was."""
+
+    def put_stamp(self, stage: str, stamp: str) -> None:
+        """Remember what the stage was built from."""
+
+
+class FileStore:
+    """A store but for its layers, documents and live data; files are written in `scratch` and renamed into place."""
+
+    def __init__(self, root: Path, frame: Frame, catalog: Catalogue) -> None:
+        self.root = root
+        self.frame = frame
+        self.tiles_dir = root / "tiles"
+        self.catalog = catalog
+
+    def items(self, kind: str | None = None) -> list[Item]:
+        """The catalogue, sorted by kind and name."""
+        return self.catalog.items(kind)
+
+    def item(self, kind: str, name: str) -> Item:
+        """One line of it; NotFoundError where there is none."""
+        return self.catalog.require(kind, name)
+
+    def has(self, kind: str, name: str) -> bool:
+        """True where the catalogue has the item."""
+        return self.catalog.find(kind, name) is not None
+
+    def remove(self, kind: str, name: str) -> None:
+        """Take the item out; nothing where there is none."""
+        self.catalog.drop(kind, name)
+        self.path(kind, name).unlink(missing_ok=True)
+
+    def path(self, kind: str, name: str) -> Path:
+        """Where the file of an item lies."""
+        if not name or any(c in name for c in "/\\.") or name.startswith("-"):
+            raise StoreError(f"{name!r} is no name for a {kind}; use letters, digits and underscores")
+        folder, suffix = _FOLDERS[kind]
+        return self.root / folder / f"{name}{suffix}"
+
+    def stamp(self, stage: str) -> str:
+        """What the stage was last built from; empty where it never was."""
+        return self.catalog.stamp(stage)
+
+    def put_stamp(self, stage: str, stamp: str) -> None:
+        """Remember what the stage was built from."""
+        self.catalog.put_stamp(stage, stamp)
+
+    def size(self, kind: str, name: str) -> int | None:
+        """Bytes the item takes; None where it is not there."""
+        path = self.path(kind, name)
+        return path.stat().st_size if path.exists() else None
+
+    def digest(self, kind: str, name: str) -> str:
+        """Hash of what is kept now, to hold against the catalogue."""
+        return digest_of(self.path(kind, name))
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Holds the folder for one writer and sweeps what a killed one left; the lock goes with the process."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / "lock").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StoreError(f"{self.root}: another run is writing here; wait for it or stop it") from error
+            for left in [self.root / "scratch", *self.tiles_dir.glob(".staging-*")]:
+                shutil.rmtree(left, ignore_errors=True)
+            yield
+
+    def read_layer(
+        self,
+        name: str,
+        *,
+        bbox: Bounds | None = None,
+        oids: Iterable[str] | None = None,
+        columns: Iterable[str] | None = None,
+    ) -> Layer:
+        """The layer, or the part of it that meets `bbox` or has one of `oids`."""
+        where = Where(bbox=bbox, oids=None if oids is None else list(oids))
+        return self._read_layer(name, where, columns)[0]
+
+    def page_layer(
+        self,
+        name: str,
+        *,
+        bbox: Bounds | None = None,
+        equals: Mapping[str, str | float] | None = None,
+        limit: int = 100,
+        after: int = 0,
+    ) -> tuple[Layer, NDArray[np.int64], int | None]:
+        """One page in the order of keys, the keys, and the key to go on after."""
+        where = Where(bbox=bbox, equals=equals, after=after, limit=limit + 1)
+        layer, keys = self._read_layer(name, where, None)
+        if len(keys) <= limit:
+            return layer, keys, None
+        return layer.take(range(limit)), keys[:limit], int(keys[limit - 1])
+
+    def _read_layer(self, name: str, where: Where, columns: Iterable[str] | None) -> tuple[Layer, NDArray[np.int64]]:
+        """The features that `where` chooses, in the order of their keys, and the keys."""
+        raise NotImplementedError
+
+    def write_raster(self, name: str, raster: Raster, lineage: Lineage) -> Item:
+        """Keep the raster under `name`."""
+        count = 1 if raster.values.ndim == 2 else raster.values.shape[0]
+        dtype = raster.values.dtype.name
+        with self.raster_writer(
+            name, raster.geobox, lineage=lineage, count=count, dtype=dtype, unit=raster.unit
+        ) as writer:
+            writer.write(raster.values, 0, 0)
+        return self.item("raster", name)
+
+    @contextmanager
+    def raster_writer(
+        self, name: str, geobox: GeoBox, *, lineage: Lineage, count: int = 1, dtype: str = "float32", unit: str = "m"
+    ) -> Iterator[RasterWriter]:
+        """A writer for a raster that does not fit in memory; kept when the `with` block ends well."""
+        from twin.store import cog
+
+        require_same_frame(self.frame, geobox.frame)
+        with self._place("raster", name) as beside, cog.open_writer(beside, geobox, count, dtype, unit) as writer:
+            yield writer
+        cells = geobox.shape[0] * geobox.shape[1]
+        extra = {"unit": unit, "count": count, "dtype": dtype, "resolution": list(geobox.resolution)}
+        self._keep("raster", name, lineage, geobox.bounds, cells, extra)
+
+    def raster_box(self, name: str) -> GeoBox:
+        """Where the raster lies, without reading it."""
+        from twin.store import cog
+
+        self.item("raster", name)
+        return cog.read_box(self.path("raster", name), self.frame)
+
+    def read_raster(
+        self, name: str, *, bounds: Bounds | None = None, shape: tuple[int, int] | None = None, band: int | None = None
+    ) -> Raster:
+        """The raster or a window of it; with `shape` decimated through its overviews."""
+        from twin.store import cog
+
+        self.item("raster", name)
+        return cog.read_window(self.path("raster", name), self.frame, bounds, shape, band)
+
+    def write_points(self, name: str, clouds: Iterable[PointCloud], lineage: Lineage) -> Item:
+        """Keep a stream of clouds under `name`."""
+        from twin.store import columnar
+
+        with self._place("points", name) as beside:
+            told = columnar.write_clouds(beside, clouds)
+        return self._keep("points", name, lineage, told["extent"], told["count"], {})
+
+    def read_points(self, name: str, *, bounds: Bounds | None = None) -> PointCloud:
+        """The points inside `bounds`, or all."""
+        from twin.store import columnar
+
+        self.item("points", name)
+        return columnar.read_clouds(self.path("points", name), self.frame, bounds)
+
+    def write_model(self, name: str, batches: Iterable[tuple[str, Solids]], lineage: Lineage) -> Item:
+        """Keep solids by cell under `name`."""
+        from twin.store import columnar
+
+        with self._place("model", name) as beside:
+            told = columnar.write_solids(beside, batches)
+        return self._keep("model", name, lineage, told["extent"], told["count"], {"cells": told["cells"]})
+
+    def read_model(self, name: str, cells: Iterable[str] | None = None) -> Iterator[tuple[str, Solids]]:
+        """(cell, solids) one cell at a time."""
+        from twin.store import columnar
+
+        self.item("model", name)
+        return columnar.read_solids(self.path("model", name), self.frame, cells)
+
+    def model_cells(self, name: str) -> list[str]:
+        """The cells of a model."""
+        return list(self.item("model", name).extra["cells"])
+
+    def stage_tiles(self) -> Path:
+        """A fresh empty folder beside the published tiles."""
+        self.tiles_dir.mkdir(parents=True, exist_ok=True)
+        staging = self.tiles_dir / f".staging-{os.getpid()}"
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        return staging
+
+    def publish_tiles(self, staging: Path, version: str) -> Path:
+        """Make the staged folder the published one; the version before it stays for clients that still read it."""
+        before = self.current_tiles()
+        target = self.tiles_dir / version
+        if target.exists() and _same_files(target, staging):
+            shutil.rmtree(staging)
+        else:
+            damaged = self.tiles_dir / f".staging-damaged-{os.getpid()}"
+            if target.exists():
+                target.replace(damaged)
+            staging.replace(target)
+            shutil.rmtree(damaged, ignore_errors=True)
+        write_atomic(self.tiles_dir / "current.json", json.dumps({"version": version}).encode())
+        keep = {version, before[0] if before else version}
+        for folder in self.tiles_dir.iterdir():
+            if folder.is_dir() and folder.name not in keep:
+                shutil.rmtree(folder)
+        return target
+
+    def current_tiles(self) -> tuple[str, Path] | None:
+        """(version, folder) of the published tiles; None where nothing is published."""
+        pointer = self.tiles_dir / "current.json"
+        if not pointer.exists():
+            return None
+        version = str(json.loads(pointer.read_text(encoding="utf-8"))["version"])
+        return version, self.tiles_dir / version
+
+    @contextmanager
+    def _place(self, kind: str, name: str) -> Iterator[Path]:
+        """A path to write to; renamed into place when the block ends well, swept when it does not."""
+        target = self.path(kind, name)
+        scratch = self.root / "scratch" / f"{kind}-{os.getpid()}"
+        scratch.mkdir(parents=True, exist_ok=True)
+        beside = scratch / target.name
+        beside.unlink(missing_ok=True)
+        try:
+            yield beside
+            target.parent.mkdir(parents=True, exist_ok=True)
+            beside.replace(target)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _keep(
+        self, kind: str, name: str, lineage: Lineage, extent: Bounds | None, count: int, extra: Mapping[str, Any]
+    ) -> Item:
+        digest = digest_of(self.path(kind, name))
+        return self.catalog.put(Item(kind, name, digest, lineage, extent, count, extra))
+
+
+def _same_files(a: Path, b: Path) -> bool:
+    """True where two folders hold the same names and bytes."""
+    names = [sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()) for root in (a, b)]
+    return names[0] == names[1] and not filecmp.cmpfiles(a, b, names[0], shallow=False)[1]

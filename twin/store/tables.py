@@ -1,0 +1,194 @@
+"""One layer as one PostGIS table: loaded by COPY, replaced whole, read through its spatial index."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from twin.errors import NotFoundError, StoreError
+from twin.features import Layer, objects
+from twin.frames import Frame
+from twin.store.database import Connection
+from twin.store.geopackage import Where, geometry_type
+
+if TYPE_CHECKING:
+    from psycopg import sql
+
+_CHUNK = 8192
+_LONGEST = 63
+_NULL = "\\N"
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_NUMBER, _TEXT = "double precision", "text"
+
+
+def srid_of(frame: Frame) -> int:
+    """EPSG code of the frame's CRS; 0 where it has none."""
+    from pyproj import CRS
+
+    return CRS.from_user_input(frame.crs).to_epsg() or 0
+
+
+def replace_table(connection: Connection, name: str, layer: Layer, srid: int) -> str:
+    """Load the layer into a new table and put it in the place of `name`; returns the digest of its content.
+
+    Runs inside the caller's transaction: readers see the table before or the table after, and a connection that
+    breaks leaves the one before. They wait for the exchange only, not for the load.
+    """
+    from psycopg import sql
+
+    for key in layer.columns:
+        if len(key.encode()) > _LONGEST or key in ("fid", "oid", "geom"):
+            raise StoreError(
+                f"layer {name}: column {key!r} cannot be kept; wants at most {_LONGEST} bytes, no fid or geom"
+            )
+    fresh, table = sql.Identifier(f"twin_load_{name}"), sql.Identifier(name)
+    columns = [
+        sql.SQL("{} {}").format(sql.Identifier(key), sql.SQL(_NUMBER if _is_number(values) else _TEXT))
+        for key, values in layer.columns.items()
+    ]
+    kind = sql.SQL("geometry({}, {})").format(sql.SQL(geometry_type(layer, "Geometry")), sql.Literal(srid))
+    made = [sql.SQL("fid bigint PRIMARY KEY, oid text NOT NULL UNIQUE, geom {}").format(kind), *columns]
+    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(fresh, sql.SQL(", ").join(made)))
+    digest = hashlib.blake2b(_header(layer), digest_size=16)
+    with connection.cursor() as cursor, cursor.copy(sql.SQL("COPY {} FROM STDIN").format(fresh)) as copy:
+        for chunk in _chunks(layer, srid):
+            digest.update(chunk)
+            copy.write(chunk)
+    connection.execute(sql.SQL("CREATE INDEX ON {} USING gist (geom)").format(fresh))
+    connection.execute(sql.SQL("ANALYZE {}").format(fresh))
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+    connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(fresh, table))
+    return digest.hexdigest()
+
+
+def drop_table(connection: Connection, name: str) -> None:
+    """Take the table out, where there is one."""
+    from psycopg import sql
+
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def digest_of_layer(layer: Layer, srid: int) -> str:
+    """The digest that `replace_table` gives to the same layer."""
+    digest = hashlib.blake2b(_header(layer), digest_size=16)
+    for chunk in _chunks(layer, srid):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def hold_table(connection: Connection, name: str) -> dict[str, str]:
+    """Columns and their types; until the transaction ends no writer can exchange the table."""
+    from psycopg import sql
+
+    connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.Identifier(name)))
+    rows = connection.execute(
+        "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute "
+        "WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        [name],
+    )
+    return dict(rows.fetchall())
+
+
+def read_table(
+    connection: Connection, name: str, known: Mapping[str, str], where: Where, columns: Iterable[str] | None, srid: int
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """(columns read, rows of fid, oid, WKB and those columns) in the order of keys."""
+    from psycopg import sql
+
+    wanted = [key for key in known if key not in ("fid", "oid", "geom")]
+    if columns is not None:
+        wanted = [key for key in wanted if key in set(columns)]
+    clause, values = _where(name, known, where, srid)
+    picked = sql.SQL(", ").join(_named(key) for key in ("fid", "oid", "geom", *wanted))
+    query = sql.SQL("SELECT {} FROM {} {}").format(picked, _named(name), clause)
+    with connection.cursor(binary=True) as cursor:
+        return wanted, cursor.execute(query, values).fetchall()
+
+
+def layer_of(
+    rows: list[tuple[Any, ...]], wanted: list[str], known: Mapping[str, str], frame: Frame, feature_class: str
+) -> tuple[Layer, NDArray[np.int64]]:
+    """The rows of `read_table` as a layer, and their keys (n,)."""
+    parts = list(zip(*rows, strict=True)) if rows else [()] * (3 + len(wanted))
+    geometry = shapely.set_srid(shapely.from_wkb(objects(parts[2])), 0) if rows else objects([])
+    table: dict[str, NDArray[Any]] = {}
+    for key, values in zip(wanted, parts[3:], strict=True):
+        if known[key] == _NUMBER:
+            table[key] = np.array([math.nan if v is None else v for v in values], dtype=np.float64)
+        else:
+            table[key] = objects(["" if v is None else v for v in values])
+    keys = np.array(parts[0], dtype=np.int64)
+    return Layer(feature_class, frame, objects(parts[1]), objects(geometry), table), keys
+
+
+def _where(name: str, known: Mapping[str, str], where: Where, srid: int) -> tuple[sql.Composable, list[Any]]:
+    from psycopg import sql
+
+    parts: list[sql.Composable] = [sql.SQL("fid > %s")]
+    values: list[Any] = [where.after]
+    if where.bbox is not None:
+        parts.append(sql.SQL("geom && ST_MakeEnvelope(%s, %s, %s, %s, %s)"))
+        values += [*(float(v) for v in where.bbox), srid]
+    for column, value in where.equals.items():
+        if column not in known:
+            raise NotFoundError(f"layer {name} has no column {column!r}; it has {', '.join(known)}")
+        bound = _bound(known[column], value)
+        parts.append(sql.SQL("false") if bound is None else sql.SQL("{} = %s").format(_named(column)))
+        values += [] if bound is None else [bound]
+    if where.oids is not None:
+        parts.append(sql.SQL("oid = ANY(%s)"))
+        values.append([oid for oid in where.oids if "\0" not in oid])
+    tail = sql.SQL("") if where.limit is None else sql.SQL(" LIMIT {}").format(sql.Literal(int(where.limit)))
+    return sql.SQL("WHERE {} ORDER BY fid{}").format(sql.SQL(" AND ").join(parts), tail), values
+
+
+def _named(name: str) -> sql.Identifier:
+    """A name inside a query with values to bind, where a lone % would be a placeholder."""
+    from psycopg import sql
+
+    return sql.Identifier(name.replace("%", "%%"))
+
+
+def _bound(kind: str, value: str | float) -> str | float | None:
+    """The value as the column has it; None where no value of the column can equal it."""
+    if kind == _TEXT:
+        return None if "\0" in str(value) else str(value)
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _is_number(values: NDArray[Any]) -> bool:
+    return values.dtype.kind in "fiub"
+
+
+def _header(layer: Layer) -> bytes:
+    kinds = [[key, _is_number(values)] for key, values in layer.columns.items()]
+    return json.dumps([layer.name, kinds], ensure_ascii=False).encode()
+
+
+def _chunks(layer: Layer, srid: int) -> Iterator[bytes]:
+    """The rows in the text form of COPY, some thousands at a time; shortest decimals that read back exactly."""
+    for start in range(0, len(layer), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        shapes = shapely.to_wkb(shapely.set_srid(layer.geometry[rows], srid), hex=True, include_srid=srid > 0)
+        fids = range(start + 1, start + 1 + len(shapes))
+        fields = [map(str, fids), _texts(layer.oid[rows]), (_NULL if v is None else v for v in shapes.tolist())]
+        fields += [_texts(values[rows]) for values in layer.columns.values()]
+        yield ("\n".join(map("\t".join, zip(*fields, strict=True))) + "\n").encode()
+
+
+def _texts(values: NDArray[Any]) -> list[str]:
+    if _is_number(values):
+        return [_NULL if v != v else repr(v) for v in values.astype(np.float64).tolist()]
+    texts = ["" if v is None else str(v) for v in values.tolist()]
+    whole = "".join(texts)
+    return [t.translate(_ESCAPES) for t in texts] if any(c in whole for c in "\\\t\n\r") else texts
