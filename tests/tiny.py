@@ -68,10 +68,10 @@ def buildings() -> Layer:
     return Layer.build("building", FRAME, [f"b{k:02d}" for k in range(n)], footprints(), columns)
 
 
-def tiny_city(folder: Path) -> twin.City:
+def tiny_city(folder: Path, toml: str = TOML) -> twin.City:
     """The city in `folder`, with dem, buildings, a road, a river, two sensors and an incident in its store."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "city.toml").write_text(TOML, encoding="utf-8")
+    (folder / "city.toml").write_text(toml, encoding="utf-8")
     city = twin.open(folder)
     store = city.store
     store.write_raster("dem", relief(), LINEAGE)
