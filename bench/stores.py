@@ -47,7 +47,7 @@ def figures() -> Iterator[dict[str, Any]]:
     if binaries is None:
         raise RuntimeError("PostgreSQL with PostGIS is missing; .ci/system-packages installs it")
     layer = footprints(COUNT)
-    with tempfile.TemporaryDirectory() as folder, private_cluster(binaries) as url:
+    with tempfile.TemporaryDirectory() as folder, private_cluster(binaries, durable=True) as url:
         database = PostgisStore(url, FRAME, Path(folder) / "files")
         stores: dict[str, Store] = {"folder": FolderStore(Path(folder) / "store", FRAME), "postgis": database}
         taken: dict[str, float] = {}

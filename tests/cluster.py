@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SETTINGS = {"listen_addresses": "", "fsync": "off", "max_connections": "40", "shared_buffers": "128MB"}
+SETTINGS = {"listen_addresses": "", "max_connections": "40", "shared_buffers": "128MB"}
 
 
 def programs() -> Path | None:
@@ -24,8 +24,11 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def private_cluster(binaries: Path) -> Iterator[str]:
-    """URL of a database with PostGIS on a fresh cluster; PostgreSQL refuses root, so root lends it to `postgres`."""
+def private_cluster(binaries: Path, *, durable: bool = False) -> Iterator[str]:
+    """URL of a database with PostGIS on a fresh cluster; PostgreSQL refuses root, so root lends it to `postgres`.
+
+    durable  flush to disk at every commit, as a city would have it
+    """
     import psycopg
 
     user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
@@ -38,7 +41,8 @@ def private_cluster(binaries: Path) -> Iterator[str]:
             shutil.chown(folder, user)
         made = [binaries / "initdb", "-D", data, "-U", user, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd=folder, **as_user)
-        settings = [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
+        chosen = {**SETTINGS, "fsync": "on" if durable else "off"}
+        settings = [part for key, value in chosen.items() for part in ("-c", f"{key}={value}")]
         with (folder / "log").open("wb") as log:
             started = [binaries / "postgres", "-D", data, "-k", folder, *settings]
             server = subprocess.Popen(started, stdout=log, stderr=log, cwd=folder, **as_user)

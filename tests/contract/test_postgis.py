@@ -67,6 +67,13 @@ def test_a_database_out_of_reach_is_named_without_its_password(tmp_path):
     assert "hush" not in str(caught.value)
 
 
+def test_a_string_that_is_no_address_is_refused_without_repeating_it(tmp_path):
+    store = PostgisStore("postgres:ada hush@towns", FRAME, tmp_path)
+    with pytest.raises(OptionsError, match="no PostgreSQL connection string") as caught:
+        store.items()
+    assert "hush" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["twin_item", "x" * 51])
 def test_names_of_the_stores_own_tables_are_refused(postgis_store, name):
     with pytest.raises(StoreError, match="is no name"):

@@ -116,6 +116,10 @@ class Database:
         try:
             # Server-side plans would outlive the table they were made for.
             connection = psycopg.connect(self.url, autocommit=True, connect_timeout=10, prepare_threshold=None)
+        except psycopg.ProgrammingError:
+            # The driver's own sentence would repeat the string, password and all.
+            wanted = "wants postgresql://user@host/database"
+            raise OptionsError(f"[store] url is no PostgreSQL connection string; {wanted}") from None
         except psycopg.Error as error:
             raise StoreError(f"{self.place}: cannot be reached ({_sentence(error)}); mend [store] url") from error
         try:
