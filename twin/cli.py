@@ -28,10 +28,25 @@ GUIDE = """\
 typical use:
   twin demo                     make the Datong sample, run everything, open http://127.0.0.1:8000/viewer/
   twin init mycity              write a commented city.toml; declare your sources in it
+  twin fetch mycity --bbox ...  open data for any place on Earth instead (`twin fetch --help`)
   twin run mycity               ingest -> l2 -> l3 -> zones -> tiles; only what is out of date
   twin serve mycity             viewer, 3D Tiles, OGC API and live layers
   twin check mycity             open everything that was written and check it
 exit codes: 0 done, 1 done with failures listed, 2 bad input or usage
+"""
+
+FETCHING = """\
+what comes, and from where (licence and attribution are written into city.toml and sources/fetch.json):
+  dem         Copernicus DEM GLO-30, one-degree tiles          service copernicus-dem
+  buildings   Overture Maps footprints                         services overture-stac, overture
+  roads       Overture Maps road and rail centre lines         services overture-stac, overture
+  imagery     Sentinel-2 true colour, the clearest scenes      services sentinel-stac, sentinel-2
+examples:
+  twin fetch datong --bbox 113.24 40.05 113.36 40.13
+  twin fetch datong --bbox 113.24 40.05 113.36 40.13 --what dem,buildings --mirror https://mirror.example/open-data
+DIR gets a city.toml where it has none: CGCS2000 Gauss-Kruger in China, UTM elsewhere. Sources that are declared already
+stay as they are. Run the same command again after a break: whole files stay, parts go on where they broke off.
+Remove sources/originals to ask for newer data.
 """
 
 
@@ -97,6 +112,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         sub.set_defaults(only=[stage.name], stage=stage.name)
     serve = verb("serve", "serve what is there; live layers on", _serve)
     _add_serving(serve)
+    _add_fetching(verb("fetch", "download open data for a place and declare it in city.toml", _fetch))
     check = verb("check", "open everything that was written and check it", _check)
     check.add_argument("--json", action="store_true", help="print the reports as JSON")
     check.add_argument("--workers", type=int, default=_cores(), help="processes (default: all cores)")
@@ -106,6 +122,20 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     export.add_argument("--format", required=True, choices=["gpkg"], help="gpkg: every layer in one OGC GeoPackage")
     export.add_argument("out", metavar="OUT", help="file to write")
     return parser
+
+
+def _add_fetching(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = FETCHING
+    parser.add_argument(
+        "--bbox", nargs=4, type=float, required=True, metavar=("W", "S", "E", "N"), help="the place, degrees, WGS 84"
+    )
+    what = "dem,buildings,roads,imagery"
+    parser.add_argument("--what", default=what, metavar="LIST", help=f"comma-separated (default {what})")
+    parser.add_argument("--mirror", default="", metavar="URL", help="each service at URL/<service> instead of its own")
+    parser.add_argument("--release", default="", help="Overture release, as 2025-09-24.0 (default: the latest)")
+    parser.add_argument("--dates", default="", metavar="FROM/TO", help="days of the imagery, as 2025-05-01/2025-09-30")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def _add_serving(parser: argparse.ArgumentParser) -> None:
@@ -175,6 +205,16 @@ def _init(args: argparse.Namespace) -> int:
         f"twin: {path}: 请填写 [frame] 与 [[source]] / now declare [frame] and [[source]], then `twin run {args.dir}`"
     )
     return 0
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from ingest.fetch.build import Wish, fetch
+
+    what = tuple(filter(None, args.what.split(",")))
+    wish = Wish(args.bbox, what, args.mirror, args.release, args.dates)
+    with Progress() as progress:
+        report = fetch(Path(args.dir), wish, progress)
+    return _print_reports([report], args.json)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -1,0 +1,1 @@
+"""Open data for any place on Earth: `twin fetch`."""
