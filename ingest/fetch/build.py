@@ -86,7 +86,7 @@ def fetch(root: Path, wish: Wish, tell: Tell | None = None) -> Report:
             outcomes.append(Outcome(word, "failed", str(error), "fetch"))
     added = declare.add_sources(city, tables)
     ledger = errand.ledger
-    figures = {"files_fetched": ledger.fresh, "files_kept": ledger.kept, "bytes_kept_of_fetched": ledger.moved}
+    figures = {"files_fetched": ledger.fresh, "files_kept": ledger.kept, "bytes_fetched": ledger.moved}
     warnings = _warnings(city.frame.vertical, city.frame.geoid_undulation, vertical, tables)
     dates = {source.name: source.date for source in city.sources}
     warnings += tuple(errand.notes)

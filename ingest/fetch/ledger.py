@@ -80,7 +80,7 @@ class Ledger:
         """Days (ISO 8601) the server gave for the files of a service, sorted."""
         start = f"{ORIGINALS}/{service.name}/"
         given = [entry["date"] for file, entry in self.entries.items() if file.startswith(start) and entry["date"]]
-        return sorted(parsedate_to_datetime(text).date().isoformat() for text in given)
+        return sorted(filter(None, map(_day, given)))
 
     def _write(self) -> None:
         path = self.root / LEDGER
@@ -89,3 +89,11 @@ class Ledger:
         beside = path.with_name(path.name + ".new")
         beside.write_text(json.dumps({"files": files}, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         beside.replace(path)
+
+
+def _day(text: str) -> str:
+    """The ISO 8601 day of an HTTP date, "" where the server wrote something else."""
+    try:
+        return parsedate_to_datetime(text).date().isoformat()
+    except ValueError:
+        return ""

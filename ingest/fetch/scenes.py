@@ -32,7 +32,7 @@ class Scene:
 def read_scenes(body: bytes, url: str) -> list[Scene]:
     """The scenes of a STAC answer that have a true colour image; SourceError where it is no STAC answer.
 
-    Only the key below the bucket is taken from an item, never an address.
+    Only the key below the bucket is taken from an item, never an address; the scene is named after it.
     """
     try:
         items = json.loads(body)["features"]
@@ -51,7 +51,7 @@ def _scene(item: dict[str, Any]) -> Scene | None:
     said = item["properties"]
     cloud = said.get("eo:cloud_cover")
     cloud = 100.0 if cloud is None else float(cloud)
-    return Scene(str(item["id"]), key[1], str(said["datetime"])[:10], cloud, shape(item["geometry"]))
+    return Scene(key[7], key[1], str(said["datetime"])[:10], cloud, shape(item["geometry"]))
 
 
 def choose_scenes(scenes: list[Scene], place: Place) -> list[Scene]:

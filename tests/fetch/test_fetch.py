@@ -13,10 +13,10 @@ import rasterio
 from ingest.fetch.build import Wish, fetch
 from ingest.fetch.download import Patience, download
 from ingest.fetch.places import degree_tiles, frame_for, read_place, tile_stem
-from ingest.fetch.scenes import Scene, choose_scenes
+from ingest.fetch.scenes import Scene, choose_scenes, read_scenes
 from ingest.fetch.services import read_services
 from ingest.run import IngestOptions, build
-from tests.fetch.conftest import BUILDINGS, DEM, PLACE, SCENE, TCI
+from tests.fetch.conftest import BUILDINGS, DEM, PLACE, SCENE, TCI, items
 from twin.city import open_city
 from twin.cli import main
 from twin.errors import OptionsError, SourceError
@@ -240,6 +240,13 @@ def test_the_clearest_scenes_that_cover_the_place_are_chosen():
         Scene("east", "", "2025-07-01", 5.0, east),
     ]
     assert [s.id for s in choose_scenes(scenes, place)] == ["west-newer", "east"]
+
+
+def test_an_item_names_neither_the_address_nor_the_file():
+    body = items().replace(f'"id": "{SCENE}"'.encode(), b'"id": "../../outside"')
+    assert [scene.id for scene in read_scenes(body, "u") if scene.cloud < 10] == [SCENE]
+    body = items().replace(b"sentinel-s2-l2a-cogs", b"sentinel-s2-l2a-cogs/../..")
+    assert read_scenes(body, "u") == []
 
 
 def test_addresses_of_the_outside_world_stand_in_one_table_alone(root):
