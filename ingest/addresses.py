@@ -13,20 +13,23 @@ import shapely
 from numpy.typing import NDArray
 
 from ingest.conform import column_mapping, numbers
+from ingest.formats.spreadsheet import read_spreadsheet
 from ingest.reading import Delivery, RawTable
 from twin.errors import SourceError
 from twin.features import objects
 
-TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
+TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".xlsx"})
 _GUESSES = ("utf-8", "gb18030", "big5")
 
 
 def read_table(path: Path, delivery: Delivery) -> RawTable:
-    """A text table as it is, every value text, no geometry yet.
+    """A text table or a sheet as it is, every value text, no geometry yet.
 
     encoding    declared, else UTF-8 (with or without byte order mark)
     raises      SourceError for a wrong encoding (with the one that fits), an empty file, rows of unequal length
     """
+    if path.suffix.lower() == ".xlsx":
+        return read_spreadsheet(path, delivery)
     shown = delivery.shown(path)
     encoding = delivery.source.encoding or "utf-8"
     codec = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding

@@ -22,6 +22,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
 from ingest.conform import crs_of, vertical_shift
+from ingest.formats.coded_height import open_decoded
 from ingest.reading import Card, Delivery, Reading
 from twin.errors import SourceError
 from twin.frames import MAP_DATUMS, Frame, same_crs
@@ -122,7 +123,11 @@ def open_sheet(path: Path, delivery: Delivery, frame: Frame) -> Iterator[Sheet]:
         with warnings.catch_warnings():
             # A raster without georeference is refused below, in words of ours.
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            dataset = stack.enter_context(rasterio.open(path, NUM_THREADS="ALL_CPUS"))
+            dataset = stack.enter_context(
+                open_decoded(path, delivery)
+                if "coding" in delivery.source.extra
+                else rasterio.open(path, NUM_THREADS="ALL_CPUS")
+            )
         crs = crs_of(delivery, dataset.crs.to_string() if dataset.crs else "", shown)
         if crs in MAP_DATUMS:
             raise SourceError(f"{shown}: a raster cannot be read in {crs}; ask for it in a projected CRS")

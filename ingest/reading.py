@@ -96,6 +96,7 @@ class Reading:
 
     noun        Layer, Raster, or a stream that the store drains block by block
     tally       plain counts for the quality table; streams fill theirs while they are drained
+    models      a stream of (cell, Solids) beside the noun, where the source brings surfaces of its own
     """
 
     noun: Any
@@ -103,6 +104,7 @@ class Reading:
     outcomes: tuple[Outcome, ...] = ()
     warnings: tuple[str, ...] = ()
     tally: dict[str, Any] = field(default_factory=dict)
+    models: Any = None
 
 
 class SourceReader(Protocol):

@@ -31,6 +31,7 @@ from twin.workers import Workers
 logger = logging.getLogger(__name__)
 
 HEIGHTS = ("dem", "dsm", "canopy")
+BUILDINGS = ("footprints", "citymodel")
 LIVE = ("sensors", "observations", "incidents")
 
 
@@ -81,6 +82,7 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
     _gather_layers(run, registry)
     _join(run, options)
     _write_points(run)
+    _write_models(run)
     _write_imagery(run)
     _write_heights(run)
     _name_outsiders(run)
@@ -95,18 +97,20 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
 
 def _require_footprints(city: City) -> None:
     kinds = {source.kind for source in city.sources}
-    if "footprints" not in kinds:
+    if not kinds.intersection(BUILDINGS):
         raise MissingInputError(f'{city.root}: no building footprints; add a [[source]] with kind = "footprints"')
 
 
 def _gather_layers(run: _Run, registry: Registry) -> None:
+    found: dict[str, list[tuple[str, Reading]]] = {}
     for kind in registry:
-        readings = run.of(kind)
-        if readings and isinstance(readings[0].noun, Layer):
-            name = readings[0].noun.name
-            run.layers[name] = join_readings(readings, name, kind, run.city.frame)
+        for reading in run.of(kind):
+            if isinstance(reading.noun, Layer):
+                found.setdefault(reading.noun.name, []).append((kind, reading))
+    for name, parts in found.items():
+        run.layers[name] = join_readings([reading for _, reading in parts], name, parts[0][0], run.city.frame)
     if not len(run.layers["building"].noun):
-        names = ", ".join(source.name for source in run.city.sources_of("footprints"))
+        names = ", ".join(source.name for source in run.city.sources_of(*BUILDINGS))
         raise SourceError(f"{names}: no building in any footprint source; the recipe needs at least one")
 
 
@@ -156,6 +160,19 @@ def _write_points(run: _Run) -> None:
     item = run.city.store.write_points("points", clouds(), lineage)
     run.written.add(("points", "points"))
     run.figures["points"] = item.count
+
+
+def _write_models(run: _Run) -> None:
+    streams = [reading.models for reading in run.of("citymodel") if reading.models is not None]
+    if not streams:
+        return
+    lineage = streams[0].lineage
+    if len(streams) > 1:
+        lineage = Lineage.join([stream.lineage for stream in streams], f"{len(streams)} models put together")
+    batches = (batch for stream in streams for batch in stream.batches())
+    item = run.city.store.write_model("citymodel", batches, lineage)
+    run.written.add(("model", "citymodel"))
+    run.figures["citymodel.count"] = item.count
 
 
 def _name_outsiders(run: _Run) -> None:
@@ -253,6 +270,7 @@ def _finish(run: _Run) -> Report:
     store, buildings = run.city.store, run.layers["building"].noun
     for item in store.items():
         ours = (item.kind == "layer" and item.name in FEATURE_CLASSES) or item.kind == "points"
+        ours = ours or (item.kind == "model" and item.name == "citymodel")
         ours = ours or (item.kind == "raster" and (item.name in HEIGHTS or item.name.startswith("ortho_")))
         if ours and (item.kind, item.name) not in run.written:
             store.remove(item.kind, item.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from ingest.citymodel.reader import CityModelReader
 from ingest.dem import HeightReader
 from ingest.imagery import ImageryReader
 from ingest.layers import FeatureReader
@@ -34,6 +35,7 @@ READERS: Registry = register(
         ImageryReader(),
         PointReader(),
         FeatureReader("footprints", "building"),
+        CityModelReader(),
         FeatureReader("roads", "road"),
         FeatureReader("rivers", "river"),
         FeatureReader("water", "water"),

@@ -16,6 +16,7 @@ import pyogrio.raw
 import shapely
 from numpy.typing import NDArray
 
+from ingest.formats.parquet import PARQUET_SUFFIXES, read_parquet
 from ingest.reading import Delivery, RawTable
 from twin.errors import SourceError
 
@@ -36,6 +37,8 @@ def read_vector(path: Path, delivery: Delivery) -> RawTable:
 
     encoding    Shapefile: declared, else its .cpg or code-page byte; text that does not decode is refused
     """
+    if path.suffix.lower() in PARQUET_SUFFIXES:
+        return read_parquet(path, delivery)
     shown, source = delivery.shown(path), delivery.source
     layer = _choose_layer(path, source.layer, shown)
     shape = path.suffix.lower() == ".shp"

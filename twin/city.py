@@ -28,6 +28,7 @@ SOURCE_KINDS = (
     "canopy",
     "imagery",
     "footprints",
+    "citymodel",
     "roads",
     "rivers",
     "water",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import laspy
 import numpy as np
 import pyogrio.raw
@@ -55,6 +57,22 @@ def _features(path, kind):
     )  # fmt: skip
 
 
+def _citymodel(path):
+    """Two boxes of 10 m by 10 m by 5 m in CityJSON."""
+    low = [(0, 0), (10, 0), (10, 10), (0, 10)]
+    corners = [[X + x + east, Y + y, z] for east in (0, 20) for z in (0, 5) for x, y in low]
+    box = [[0, 3, 2, 1], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7]]
+    shells = {name: [[[v + first for v in face]] for face in box] for name, first in (("k1", 0), ("k2", 8))}
+    objects = {
+        name: {"type": "Building", "geometry": [{"type": "Solid", "lod": "1", "boundaries": [shell]}]}
+        for name, shell in shells.items()
+    }
+    path.write_text(
+        json.dumps({"type": "CityJSON", "version": "1.0", "CityObjects": objects, "vertices": corners}),
+        encoding="utf-8",
+    )
+
+
 _TABLES = {
     "sensors": "oid,lon,lat,observed_property\ns,113.3,40.1,tilt\n",
     "observations": "datastream,time,value\ns/tilt,2026-06-21T00:00:00Z,1\n",
@@ -66,12 +84,24 @@ _TABLES = {
 def delivery(request, tmp_path):
     """A small good delivery of the kind."""
     kind = request.param
-    suffix = ".tif" if kind in RASTERS else ".las" if kind == "points" else ".csv" if kind in LIVE else ".gpkg"
+    suffix = (
+        ".json"
+        if kind == "citymodel"
+        else ".tif"
+        if kind in RASTERS
+        else ".las"
+        if kind == "points"
+        else ".csv"
+        if kind in LIVE
+        else ".gpkg"
+    )
     path = tmp_path / f"{kind}{suffix}"
     if kind in RASTERS:
         _raster(path, kind)
     elif kind == "points":
         _points(path)
+    elif kind == "citymodel":
+        _citymodel(path)
     elif kind in LIVE:
         path.write_text(_TABLES[kind])
     else:

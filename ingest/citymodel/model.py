@@ -1,0 +1,128 @@
+"""The words between a file of a city model and our nouns: a building, its parts, their polygons as delivered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.meshes import Surface
+
+Ring = NDArray[np.float64]
+UNTOLD = -1
+
+# Semantic classes of CityGML 2.0 and 3.0 and CityJSON; what stands in none is a plain surface of the shell.
+SURFACES: Mapping[str, int] = MappingProxyType(
+    {
+        "GroundSurface": int(Surface.GROUND),
+        "WallSurface": int(Surface.WALL),
+        "RoofSurface": int(Surface.ROOF),
+        "Window": int(Surface.OPENING),
+        "Door": int(Surface.OPENING),
+        "WindowSurface": int(Surface.OPENING),
+        "DoorSurface": int(Surface.OPENING),
+        "OuterCeilingSurface": int(Surface.OUTER_CEILING),
+        "OuterFloorSurface": int(Surface.OUTER_FLOOR),
+        "ClosureSurface": int(Surface.OTHER),
+        "InteriorWallSurface": int(Surface.OTHER),
+        "CeilingSurface": int(Surface.OTHER),
+        "FloorSurface": int(Surface.OTHER),
+        "BuildingInstallation": int(Surface.INSTALLATION),
+        "BuildingConstructiveElement": int(Surface.OTHER),
+    }
+)
+
+
+@dataclass(slots=True)
+class Polygon:
+    """One polygon of a surface.
+
+    rings       outer ring, then holes; each (k, 3) f8, x first, in the file's CRS, its last point not repeated
+    surface     Surface, or UNTOLD where the file does not say
+    """
+
+    rings: list[Ring]
+    surface: int = UNTOLD
+
+
+@dataclass(slots=True)
+class Part:
+    """A building or a part of one, in one level of detail: ten times LoD, and its polygons."""
+
+    oid: str
+    kind: str
+    lod: int
+    polygons: list[Polygon]
+
+
+@dataclass(slots=True)
+class Body:
+    """One building as the file tells it.
+
+    oid         identifier in the file, "" where it has none
+    attributes  what the file says of it, plain values by the file's own names; codes stay codes
+    parts       itself and its parts, those that have surfaces, in the chosen level of detail
+    plan        polygons of LoD 0
+    problems    (status, reason) of what was lost on the way
+    """
+
+    oid: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+    plan: list[Polygon] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Census:
+    """What stands in one file; filled while it is read.
+
+    crs         PROJ string of the file, "" where it states none
+    swapped     true where the file gives latitude (northing) first; bodies come with x first all the same
+    counts      object and surface classes met, polygons, triangles of terrain
+    ignored     classes of city objects that are no building
+    low, high   (3,) corners of the ignored objects in the file's CRS, x first
+    """
+
+    crs: str = ""
+    swapped: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+    low: Ring = field(default_factory=lambda: np.full(3, np.inf))
+    high: Ring = field(default_factory=lambda: np.full(3, -np.inf))
+
+    def grow(self, points: Ring) -> None:
+        """The corners of the ignored objects hold these points (n, 3) too."""
+        if len(points):
+            self.low, self.high = np.minimum(self.low, points.min(axis=0)), np.maximum(self.high, points.max(axis=0))
+
+
+def open_ring(points: Ring) -> Ring | None:
+    """The ring without its repeated last point and without points twice in a row; None below three points.
+
+    raises  ValueError for a coordinate that is no number
+    """
+    if not np.isfinite(points).all():
+        raise ValueError("a coordinate is no number")
+    if len(points):
+        points = points[(points != np.roll(points, 1, axis=0)).any(axis=1)]
+    return points if len(points) >= 3 else None
+
+
+def choose_lod(levels: list[int], wanted: int) -> tuple[int, str]:
+    """(level to take, what to say): the highest, or the highest not above `wanted` (0: no wish), else the lowest.
+
+    levels  ten times LoD, at least one
+    """
+    if not wanted:
+        return max(levels), ""
+    below = [level for level in levels if level <= wanted]
+    if below:
+        return max(below), ""
+    taken = min(levels)
+    return taken, f"无所选细节层次,改用 {taken / 10:g} / no LoD up to {wanted / 10:g}, took {taken / 10:g}"

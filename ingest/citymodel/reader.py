@@ -1,0 +1,250 @@
+"""City models into the frame: footprints with their attributes as a Layer, the surfaces as a stream of Solids."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import shapely
+
+from ingest.citymodel.citygml import read_citygml
+from ingest.citymodel.cityjson import read_cityjson
+from ingest.citymodel.model import Body, Census
+from ingest.citymodel.shells import footprint_of, shell_of, solids_of
+from ingest.conform import columns_of, crs_of, place, vertical_shift
+from ingest.quality import feature_tally
+from ingest.reading import Card, Delivery, RawTable, Reading
+from ingest.repair import check_ranges, mend, stable_oids, unique_oids
+from twin.errors import SourceError
+from twin.features import Layer, objects
+from twin.frames import Frame, to_frame
+from twin.lineage import Lineage
+from twin.meshes import Solids
+from twin.outcome import Outcome
+
+CHUNK = 256
+_KNOWN = ("Building", "BuildingPart", "Polygon")
+
+# Our column <- the names of the two standards and of the profiles that are met most, the first that is there.
+COLUMNS = {
+    "height": ("measuredHeight", "model_height"),
+    "storeys": ("storeysAboveGround",),
+    "year_built": ("yearOfConstruction", "dateOfConstruction", "oorspronkelijk_bouwjaar", "oorspronkelijkbouwjaar"),
+    "roof_type": ("roofType", "dak_type"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStream:
+    """The surfaces of a city model, read a second time from its files when the store drains them.
+
+    owners      oid of each building in the order of the files, "" for one that did not become a feature
+    """
+
+    delivery: Delivery
+    frame: Frame
+    owners: tuple[str, ...]
+    lineage: Lineage
+
+    def batches(self) -> Iterator[tuple[str, Solids]]:
+        """(cell, solids) by runs of at most CHUNK buildings, in the order of the files."""
+        taken: set[str] = set()
+        first, cell = 0, 0
+        for path in self.delivery.files():
+            for bodies in _placed(path, self.delivery, self.frame, Census()):
+                owners = self.owners[first : first + len(bodies)]
+                first += len(bodies)
+                solids = _solids(bodies, owners, taken, self.frame)
+                if solids is not None:
+                    yield f"{self.delivery.source.name}_{cell:06d}", solids
+                    cell += 1
+
+
+def _solids(bodies: list[Body], owners: Iterable[str], taken: set[str], frame: Frame) -> Solids | None:
+    shells, oids, names = [], [], []
+    for body, owner in zip(bodies, owners, strict=True):
+        for number, part in enumerate(body.parts if owner else ()):
+            shell = shell_of(part)
+            if not len(shell.faces):
+                continue
+            own = owner if part.oid == body.oid else part.oid or f"{owner}#{number + 1}"
+            while own in taken:
+                own += "~"
+            taken.add(own)
+            shells.append(shell)
+            oids.append(own)
+            names.append(owner)
+    return solids_of(shells, oids, names, frame) if shells else None
+
+
+def _bodies(path: Path, delivery: Delivery, census: Census) -> Iterator[Body]:
+    shown, extra = delivery.shown(path), delivery.source.extra
+    try:
+        wanted = round(float(extra.get("lod", 0)) * 10)
+    except (TypeError, ValueError) as err:
+        raise SourceError(f'source "{delivery.source.name}": extra.lod {extra["lod"]!r} is no number') from err
+    axes = str(extra.get("axes", ""))
+    if axes not in ("", "xy", "yx"):
+        raise SourceError(f'source "{delivery.source.name}": extra.axes {axes!r} is neither "xy" nor "yx"')
+    with path.open("rb") as file:
+        head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head[:1] == b"{":
+        return read_cityjson(path, shown, wanted, census)
+    if b"<" in head[:4]:
+        return read_citygml(path, shown, wanted, axes, census)
+    raise SourceError(f"{shown}: neither CityJSON nor CityGML (it begins with {head[:8]!r}); ask for the file again")
+
+
+def _placed(path: Path, delivery: Delivery, frame: Frame, census: Census) -> Iterator[list[Body]]:
+    """Runs of at most CHUNK bodies, their rings in the frame."""
+    shown = delivery.shown(path)
+    shift, scale, crs = 0.0, delivery.scale(), ""
+    bodies = _bodies(path, delivery, census)
+    while run := list(islice(bodies, CHUNK)):
+        if not crs:
+            crs, shift = crs_of(delivery, census.crs, shown), vertical_shift(delivery, frame, shown)[0]
+        polygons = [p for body in run for p in (*body.plan, *(p for part in body.parts for p in part.polygons))]
+        rings = [ring for polygon in polygons for ring in polygon.rings]
+        if rings:
+            points = np.concatenate(rings)
+            line = place(objects([shapely.linestrings(points[:, :2])]), crs, frame, shown)
+            there = np.column_stack([shapely.get_coordinates(line), points[:, 2] * scale + shift])
+            moved = iter(np.split(there, np.cumsum([len(ring) for ring in rings])[:-1]))
+            for polygon in polygons:
+                polygon.rings = [next(moved) for _ in polygon.rings]
+        yield run
+    if not crs:
+        # A file without a building is still read in a CRS that must be known.
+        to_frame(np.zeros((0, 2)), crs_of(delivery, census.crs, shown), frame)
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """The small part of a model, kept for all buildings: outlines and attributes."""
+
+    ids: list[str] = field(default_factory=list)
+    outlines: list[Any] = field(default_factory=list)
+    attributes: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[tuple[int, str, str]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    crs: set[str] = field(default_factory=set)
+
+    def add(self, body: Body) -> None:
+        """One building, placed."""
+        row = len(self.ids)
+        self.ids.append(body.oid)
+        self.outlines.append(footprint_of(body))
+        heights = [ring[:, 2] for part in body.parts for polygon in part.polygons for ring in polygon.rings]
+        values = {key: _plain(value) for key, value in body.attributes.items()}
+        if heights:
+            z = np.concatenate(heights)
+            values.setdefault("model_height", round(float(z.max() - z.min()), 3))
+        self.attributes.append(values)
+        self.problems += [(row, status, reason) for status, reason in body.problems]
+
+
+@dataclass(frozen=True, slots=True)
+class CityModelReader:
+    """Reads CityJSON, CityJSONSeq and CityGML into layer building and a stream of Solids for model citymodel.
+
+    extra.lod   the LoD to take where a part has several; the highest without
+    extra.axes  "xy" or "yx" where a file's order differs from what its CRS says
+    """
+
+    kind: str = "citymodel"
+
+    @property
+    def card(self) -> Card:
+        """What the reader is, before it runs."""
+        return Card(self.kind, "layer building, model citymodel", (), "m", "CityJSON 2.0.1; CityGML 2.0 and 3.0")
+
+    def read(self, delivery: Delivery, frame: Frame) -> Reading:
+        """The outlines in the frame, with attributes; the surfaces come with `models`, drained by the store."""
+        found = _Gathered()
+        for path in delivery.files():
+            census = Census()
+            for bodies in _placed(path, delivery, frame, census):
+                for body in bodies:
+                    found.add(body)
+            found.counts += census.counts
+            found.crs.add(census.crs or delivery.source.crs)
+            found.outcomes += [
+                Outcome(f"{path.stem}:{kind}", "skipped", f"{n} 个非建筑 / {n} {kind} are no building", self.kind)
+                for kind, n in sorted(census.ignored.items())
+            ]
+        lineage = delivery.lineage()
+        for crs in sorted(found.crs - {frame.crs}):
+            lineage = lineage.step(f"{crs[:40]} -> {frame.crs}")
+        step = vertical_shift(delivery, frame, delivery.source.name)[1]
+        return self._reading(found, delivery, frame, lineage.step(step) if step else lineage)
+
+    def _reading(self, found: _Gathered, delivery: Delivery, frame: Frame, lineage: Lineage) -> Reading:
+        shown = delivery.shown(delivery.files()[0])
+        counts = dict(sorted(found.counts.items()))
+        if not found.ids:
+            line = f"{shown}: no building in the model"
+            tally = feature_tally(0, 0, ()) | counts
+            layer = Layer.empty("building", frame)
+            return Reading(layer, lineage, tuple(found.outcomes), warnings=(line,), tally=tally)
+        geometry = objects(found.outlines)
+        raw = RawTable(_fields(found.attributes, delivery), geometry, "", shown)
+        columns, lines = columns_of(raw, _with_defaults(raw, delivery), "building")
+        ids = objects(found.ids)
+        columns["source"] = np.full(len(raw), delivery.source.name, dtype=object)
+        columns["source_id"] = ids
+        named = stable_oids(delivery.source.name, "building", ids, geometry)
+        oid, keep, repeated = unique_oids(named, geometry, self.kind)
+        mended = mend("building", oid[keep], geometry[keep], self.kind)
+        rows = np.flatnonzero(keep)[mended.row]
+        table, ranged, zeros = check_ranges("building", mended.oid, {k: v[rows] for k, v in columns.items()}, self.kind)
+        layer = Layer.build("building", frame, mended.oid, mended.geometry, table)
+        lines += [f"{shown}: column {key}: {n} zeros taken as missing" for key, n in zeros.items()]
+        alive = set(mended.oid.tolist())
+        owners = tuple(
+            word if kept and word in alive else "" for word, kept in zip(oid.tolist(), keep.tolist(), strict=True)
+        )
+        lost = [Outcome(str(oid[row]), status, reason, self.kind) for row, status, reason in found.problems]  # type: ignore[arg-type]
+        outcomes = (*found.outcomes, *lost, *repeated, *mended.outcomes, *ranged)
+        tally = feature_tally(len(raw), mended.invalid, outcomes) | counts
+        stream = ModelStream(delivery, frame, owners, lineage)
+        return Reading(layer, lineage, outcomes, tuple(lines), tally, stream)
+
+
+def _plain(value: Any) -> Any:
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
+
+
+def _fields(rows: list[dict[str, Any]], delivery: Delivery) -> dict[str, Any]:
+    """Columns of all attributes met; a function stays a code until the source declares what its codes mean."""
+    source = delivery.source
+    told = "function" in source.values or "function" in source.columns
+    names = dict.fromkeys(key for row in rows for key in row)
+    fields = {name: objects([row.get(name) for row in rows]) for name in names}
+    if "function" in fields and not told:
+        fields["function_code"] = fields.pop("function")
+    if "dateOfConstruction" in fields:
+        fields["dateOfConstruction"] = objects([str(word or "")[:4] for word in fields["dateOfConstruction"]])
+    heights = fields.get("measuredHeight")
+    if heights is not None and "model_height" in fields:
+        fallback = fields["model_height"].tolist()
+        pairs = zip(heights.tolist(), fallback, strict=True)
+        fields["measuredHeight"] = objects([rest if word in (None, "") else word for word, rest in pairs])
+        del fields["model_height"]
+    return fields
+
+
+def _with_defaults(raw: RawTable, delivery: Delivery) -> Delivery:
+    declared = dict(delivery.source.columns)
+    for ours, theirs in COLUMNS.items():
+        if ours not in declared and ours not in raw.fields:
+            name = next((name for name in theirs if name in raw.fields), None)
+            if name is not None:
+                declared[ours] = name
+    return replace(delivery, source=replace(delivery.source, columns=declared))

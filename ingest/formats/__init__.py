@@ -1,0 +1,1 @@
+"""Single file formats that need more than one call of their library."""
