@@ -1,7 +1,9 @@
 """CityGML 2.0 and 3.0 as a stream: one city object in memory, no document type, no entities.
 
-Memory: one building's elements at a time, and at most MEMBER_LIMIT bytes of text for it; everything that is no building
-(terrain, textures, zones) is counted and dropped element by element, whatever its size.
+Memory: the elements of one building at a time, made of at most MEMBER_LIMIT bytes of XML; everything that is no
+building (terrain, textures, zones) is counted and dropped element by element, whatever its size. Surfaces pass on in
+runs of at most 256 buildings, so that a file of any length goes through within 8 MiB for simple buildings; what grows
+with their number is their outlines and attributes, which are the layer.
 """
 
 from __future__ import annotations

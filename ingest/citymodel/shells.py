@@ -34,8 +34,14 @@ class Shell:
 
 def newell(ring: Ring) -> Ring:
     """(3,) twice the area vector of a ring (n, 3), about its first point (Newell's method)."""
-    around = ring - ring[0]
-    return np.cross(around, np.roll(around, -1, axis=0)).sum(axis=0)
+    x, y, z = (ring[1:] - ring[0]).T
+    return np.array(
+        [
+            np.dot(y[:-1], z[1:]) - np.dot(z[:-1], y[1:]),
+            np.dot(z[:-1], x[1:]) - np.dot(x[:-1], z[1:]),
+            np.dot(x[:-1], y[1:]) - np.dot(y[:-1], x[1:]),
+        ]
+    )
 
 
 def class_of(polygon: Polygon) -> int:
@@ -81,8 +87,8 @@ def triangulate(rings: Sequence[Ring]) -> NDArray[np.int64]:
 
 
 def _doubled(ring: Ring) -> float:
-    x, y = ring[:, 0], ring[:, 1]
-    return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
+    x, y = (ring[1:] - ring[0]).T
+    return float(np.dot(x[:-1], y[1:]) - np.dot(y[:-1], x[1:]))
 
 
 def shell_of(part: Part) -> Shell:
