@@ -16,9 +16,10 @@ from twin.errors import SourceError
 VERSIONS = ("1.0", "1.1", "2.0")
 PARTS = frozenset({"BuildingPart", "BuildingInstallation", "BuildingConstructiveElement", "BuildingUnit"})
 LIMIT = 512 * 2**20
+HIGHEST = 49
 _DEPTH = {"MultiSurface": 0, "CompositeSurface": 0, "Solid": 1, "MultiSolid": 2, "CompositeSolid": 2}
 _EPSG = re.compile(r"EPSG(?:/[^/]*/|::?|:[^:]*:)(\d+)$", re.IGNORECASE)
-_BROKEN = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+_BROKEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 def read_cityjson(path: Path, shown: str, wanted: int, census: Census) -> Iterator[Body]:
@@ -150,7 +151,10 @@ def _take(name: str, thing: Mapping[str, Any], vertices: Ring, wanted: int, body
         if geometry["type"] not in _DEPTH:
             body.problems.append(("fallback", f"几何类型未用 / {name}: {geometry['type']} left out"))
             continue
-        levels.setdefault(round(float(geometry["lod"]) * 10), []).append(geometry)
+        level = round(float(geometry["lod"]) * 10)
+        if not 0 <= level <= HIGHEST:
+            raise ValueError(f"LoD {level / 10:g}")
+        levels.setdefault(level, []).append(geometry)
     default = SURFACES["BuildingInstallation"] if kind == "BuildingInstallation" else UNTOLD
     body.plan += [p for level, group in levels.items() if level < 10 for g in group for p in _polygons(g, vertices)]
     solid = [level for level in levels if level >= 10]

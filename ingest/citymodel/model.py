@@ -15,6 +15,7 @@ from twin.meshes import Surface
 
 Ring = NDArray[np.float64]
 UNTOLD = -1
+FARTHEST = 1e9
 
 # Semantic classes of CityGML 2.0 and 3.0 and CityJSON; what stands in none is a plain surface of the shell.
 SURFACES: Mapping[str, int] = MappingProxyType(
@@ -105,10 +106,10 @@ class Census:
 def open_ring(points: Ring) -> Ring | None:
     """The ring without its repeated last point and without points twice in a row; None below three points.
 
-    raises  ValueError for a coordinate that is no number
+    raises  ValueError for a coordinate that is no number, or none on this globe
     """
-    if not np.isfinite(points).all():
-        raise ValueError("a coordinate is no number")
+    if not (np.abs(points) < FARTHEST).all():
+        raise ValueError("a coordinate is no number, or beyond the globe")
     if len(points):
         points = points[(points != np.roll(points, 1, axis=0)).any(axis=1)]
     return points if len(points) >= 3 else None

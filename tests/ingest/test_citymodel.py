@@ -299,6 +299,35 @@ def test_a_building_whose_geometry_lies_about_its_vertices_fails_alone(read):
     assert "vertex number beyond" in failed[0].reason
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"boundaries": [[[[0, 1, 10**30]]]]},
+        {"boundaries": [[[[0, 1, -2]]]]},
+        {"boundaries": None},
+        {"lod": "high"},
+        {"lod": 1e9},
+        {"lod": 99},
+        {"type": 7},
+        {"semantics": {"surfaces": 3}},
+        {"boundaries": [[[[8, 9, 10]]]]},
+        {"boundaries": [[[[0, 1, 11]]]]},
+    ],
+    ids=lambda wrong: str(wrong)[:40],
+)
+def test_a_wrong_number_anywhere_in_a_geometry_costs_only_that_building(wrong, read):
+    things = {
+        "good": {"type": "Building", "geometry": [_json_box(0)]},
+        "bad": {"type": "Building", "geometry": [_json_box(0) | wrong]},
+    }
+    vertices = [*corners(), *[[1e300, 1e300, 1e300]] * 4]
+    text = {"type": "CityJSON", "version": "2.0", "CityObjects": things, "vertices": vertices}
+    reading = read("a.json", json.dumps(text), crs="EPSG:4547")
+    assert reading.noun.oid.tolist() == ["good"]
+    assert {outcome.oid for outcome in reading.outcomes} == {"bad"}
+    assert len(solids_of(reading)) == 1
+
+
 def test_a_hole_stays_a_hole_in_any_plane_and_whichever_way_it_runs():
     outer = np.array([[0, 0, 0], [4, 0, 0], [4, 0, 4], [0, 0, 4]], dtype=float)
     hole = np.array([[1, 0, 1], [3, 0, 1], [3, 0, 3], [1, 0, 3]], dtype=float)
