@@ -5,19 +5,21 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import orjson
 import pyproj
 import shapely
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ingest.reading import Delivery, RawTable
+from twin.datums import MAP_DATUMS, check_numbers, require_passage, resolve_crs
 from twin.errors import SourceError
 from twin.features import FEATURE_CLASSES, Objects
-from twin.frames import MAP_DATUMS, Frame, same_crs, to_frame
+from twin.frames import Frame, same_crs, to_frame
 
 Table = dict[str, NDArray[Any]]
 
@@ -35,6 +37,14 @@ VOCABULARY = {
     "division_level": ("province", "city", "district", "street", "community"),
 }  # fmt: skip
 MISSING_WORDS = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "--", "无", "空", "<null>", "不详"})
+ELLIPSOID = "ellipsoid"
+_VERTICALS = {
+    "1985": r"(?:epsg:)?5737|1985.*|.*1985.*height|国家85高程.*",
+    "1956": r"(?:epsg:)?5736|1956.*|yellow sea 1956.*|黄海56.*|1956年黄海.*",
+    ELLIPSOID: r"ellipsoid(?:al)?|大地高|椭球高",
+    "EGM2008": r"(?:epsg:)?3855|egm[ -]?(?:20)?08.*",
+    "EGM96": r"(?:epsg:)?5773|egm[ -]?(?:19)?96.*",
+}
 _NUMBER = re.compile(r"^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?:m|米|层|年|人|%)?$", re.IGNORECASE)
 _OGR_LIST = re.compile(r"^\(\d+:(.*)\)$")
 _FULL_WIDTH = str.maketrans("0123456789.-+,", "0123456789.-+,")
@@ -46,7 +56,7 @@ def crs_of(delivery: Delivery, found: str, shown: str) -> str:
     found   CRS the file states, "" where it states none
     raises  SourceError where neither is there, where they disagree, or where PROJ does not know the declared one
     """
-    declared = delivery.source.crs
+    declared = resolve_crs(delivery.source.crs)
     if not declared and not found:
         raise SourceError(
             f'{shown}: no CRS in the file and none declared; add crs = "EPSG:..." (or "GCJ-02", "BD-09") '
@@ -80,45 +90,89 @@ def crs_name(crs: str) -> str:
     return f"EPSG:{code}" if code else known.name
 
 
-def place(geometry: Objects, crs: str, frame: Frame, shown: str) -> Objects:
+def place(geometry: Objects, crs: str, frame: Frame, shown: str, accept_ballpark: bool = False) -> Objects:
     """Geometries (n,) in the frame, 2D; None stays None.
 
-    raises  SourceError where "degrees" lie outside the globe: then the file is not in the CRS it claims
+    raises  SourceError where the numbers cannot be in the CRS that is claimed (degrees for metres, a zone prefix too
+            many or too few), or where the change of datum is only ballpark and not accepted
     """
     flat = shapely.force_2d(geometry)
     xy = shapely.get_coordinates(flat)
     if not len(xy):
         return flat
-    if crs in MAP_DATUMS or _is_geographic(crs):
-        worst = np.nanmax(np.abs(xy), axis=0)
-        if worst[0] > 360.0 or worst[1] > 90.0:
-            raise SourceError(
-                f"{shown}: {crs_name(crs)} is in degrees, but a coordinate is ({worst[0]:.0f}, {worst[1]:.0f}); "
-                "declare the CRS the numbers are in"
-            )
-    return shapely.set_coordinates(flat.copy(), to_frame(xy, crs, frame)) if crs != frame.crs else flat
+    with naming(shown):
+        if crs == frame.crs:
+            check_numbers(xy, crs)
+            return flat
+        return shapely.set_coordinates(flat.copy(), to_frame(xy, crs, frame, accept_ballpark))
+
+
+@contextmanager
+def naming(shown: str) -> Iterator[None]:
+    """A SourceError inside the block names the file."""
+    try:
+        yield
+    except SourceError as err:
+        raise SourceError(f"{shown}: {err}") from err
+
+
+def accepts_ballpark(delivery: Delivery) -> bool:
+    """Whether the source takes a change of datum without parameters as it is (`extra.accept_ballpark = true`)."""
+    return delivery.source.extra.get("accept_ballpark") is True
+
+
+def datum_steps(crs: str, frame: Frame, xy: ArrayLike, delivery: Delivery, shown: str) -> tuple[str, ...]:
+    """The change of datum from `crs` to the frame at points (n, 2) in words for the lineage; () where there is none.
+
+    raises  SourceError where PROJ has no parameters for it there and the source does not accept that
+    """
+    if crs == frame.crs:
+        return ()
+    with naming(shown):
+        if crs in MAP_DATUMS:
+            onward = require_passage("EPSG:4326", frame.crs, xy)
+            return (f"{crs} -> WGS 84 by the published formula, inverse to 1 mm", *filter(None, (onward.words,)))
+        way = require_passage(crs, frame.crs, xy, accepts_ballpark(delivery))
+    return (way.words,) if way.words else ()
 
 
 def vertical_shift(delivery: Delivery, frame: Frame, shown: str) -> tuple[float, str]:
     """(metres to add to heights of this source, the step in words); SourceError where no way is declared.
 
-    "ellipsoid" heights lose the frame's geoid undulation; any other foreign datum needs `vertical_offset`.
+    Between two datums the way goes over the ellipsoid: the source's geoid undulation, declared in its `extra`, is put
+    on, the frame's is taken off. `vertical_offset` in `extra` overrides that.
     """
     source = delivery.source
-    datum = source.vertical or frame.vertical
+    ours, datum = _vertical_name(frame.vertical), _vertical_name(source.vertical or frame.vertical)
     if not datum:
         raise SourceError(f'{shown}: heights without a vertical datum; add vertical = "..." to [frame] in city.toml')
     if "vertical_offset" in source.extra:
         offset = float(source.extra["vertical_offset"])
         return offset, f"heights {datum} -> {frame.vertical}: {offset:+.3f} m as declared"
-    if datum == frame.vertical:
+    if datum == ours:
         return 0.0, ""
-    if datum in ("ellipsoid", "ellipsoidal"):
-        return -frame.geoid_undulation, f"heights ellipsoidal -> {frame.vertical}: {-frame.geoid_undulation:+.3f} m"
-    raise SourceError(
-        f"{shown}: heights in {datum!r}, the city's are in {frame.vertical!r}; "
-        f'add vertical_offset = <metres> to [[source]] "{source.name}" in city.toml'
-    )
+    if datum != ELLIPSOID and "geoid_undulation" not in source.extra:
+        raise SourceError(
+            f"{shown}: heights in {datum!r}, the city's are in {frame.vertical!r}; add vertical_offset = <metres> "
+            f'(or geoid_undulation = <metres> of {datum}) to extra of [[source]] "{source.name}" in city.toml'
+        )
+    if ours != ELLIPSOID and not frame.geoid_undulation:
+        raise SourceError(
+            f"{shown}: heights in {datum!r} cannot be brought to {frame.vertical!r} without the geoid; "
+            "add geoid_undulation = <metres> to [frame] in city.toml"
+        )
+    theirs = 0.0 if datum == ELLIPSOID else float(source.extra["geoid_undulation"])
+    mine = 0.0 if ours == ELLIPSOID else frame.geoid_undulation
+    way = f"geoid undulation {theirs:+.3f} m put on, " if datum != ELLIPSOID else ""
+    way += f"{mine:+.3f} m taken off" if ours != ELLIPSOID else "none taken off"
+    name = "ellipsoidal" if datum == ELLIPSOID else datum
+    return theirs - mine, f"heights {name} -> {frame.vertical}: {theirs - mine:+.3f} m ({way}, as declared)"
+
+
+def _vertical_name(text: str) -> str:
+    """One name for each spelling of a vertical datum that is known; any other text as it is."""
+    word = text.strip().casefold()
+    return next((name for name, pattern in _VERTICALS.items() if re.fullmatch(pattern, word)), text.strip())
 
 
 def columns_of(raw: RawTable, delivery: Delivery, name: str) -> tuple[Table, list[str]]:

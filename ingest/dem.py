@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
-from ingest.conform import crs_of, vertical_shift
+from ingest.conform import crs_of, datum_steps, naming, vertical_shift
 from ingest.formats.coded_height import open_decoded
 from ingest.reading import Card, Delivery, Reading
+from twin.datums import MAP_DATUMS, check_numbers, passage
 from twin.errors import SourceError
-from twin.frames import MAP_DATUMS, Frame, same_crs
+from twin.frames import Frame, same_crs
 from twin.grid import GeoBox, Raster
 from twin.lineage import Lineage
 
@@ -58,6 +59,8 @@ class HeightReader:
             box = common_box(sheets, frame)
             values = _mosaic(sheets, box)
             lineage = _steps(lineage, sheets, frame)
+        step = self._shift(delivery, frame)[1]
+        lineage = lineage.step(step) if step else lineage
         values, lines, strange = self._metres(values, delivery, frame)
         lineage = lineage.step(f"{strange} cells outside the believable range emptied") if strange else lineage
         holes = 0
@@ -74,12 +77,17 @@ class HeightReader:
         tally = {"cells": int(values.size), "filled": holes, "empty": empty, "sheets": len(sheets)}
         return Reading(Raster(values, box), lineage, warnings=tuple(lines), tally=tally)
 
+    def _shift(self, delivery: Delivery, frame: Frame) -> tuple[float, str]:
+        """Canopy is height above ground and knows no datum."""
+        shown = delivery.shown(delivery.files()[0])
+        return (0.0, "") if self.kind == "canopy" else vertical_shift(delivery, frame, shown)
+
     def _metres(
         self, values: NDArray[np.float32], delivery: Delivery, frame: Frame
     ) -> tuple[NDArray[np.float32], list[str], int]:
         shown = delivery.shown(delivery.files()[0])
         factor = delivery.scale()
-        shift = 0.0 if self.kind == "canopy" else vertical_shift(delivery, frame, shown)[0]
+        shift, _ = self._shift(delivery, frame)
         if factor != 1.0 or shift:
             values = (values * np.float32(factor) + np.float32(shift)).astype(np.float32)
         low, high = BELIEVABLE[self.kind]
@@ -103,6 +111,7 @@ class Sheet:
 
     dataset     what to read from; its transform is in the frame
     native      true where cells are read as they are, without resampling
+    steps       the change of datum in words
     """
 
     dataset: Any
@@ -110,6 +119,7 @@ class Sheet:
     native: bool
     nodata: float
     crs: str
+    steps: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -133,6 +143,7 @@ def open_sheet(path: Path, delivery: Delivery, frame: Frame) -> Iterator[Sheet]:
             raise SourceError(f"{shown}: a raster cannot be read in {crs}; ask for it in a projected CRS")
         if dataset.transform == Affine.identity() and not dataset.gcps[0]:
             raise SourceError(f"{shown}: the raster has no georeference (no geotransform, no world file)")
+        steps = _checked(dataset, crs, delivery, frame, shown)
         nodata = delivery.source.nodata
         if math.isnan(nodata):
             nodata = math.nan if dataset.nodata is None else float(dataset.nodata)
@@ -145,7 +156,22 @@ def open_sheet(path: Path, delivery: Delivery, frame: Frame) -> Iterator[Sheet]:
             if known is None and dataset.count in (1, 3):
                 options["add_alpha"] = dataset.count == 3
             view = stack.enter_context(WarpedVRT(dataset, **options))
-        yield Sheet(view, shown, native, nodata, crs)
+        yield Sheet(view, shown, native, nodata, crs, steps)
+
+
+def _checked(dataset: Any, crs: str, delivery: Delivery, frame: Frame, shown: str) -> tuple[str, ...]:
+    """The change of datum of a raster in words; SourceError where its corners cannot be in its CRS."""
+    west, south, east, north = dataset.bounds
+    corners = [[west, south], [east, south], [east, north], [west, north]]
+    with naming(shown):
+        check_numbers(corners, crs)
+    steps = datum_steps(crs, frame, corners, delivery, shown)
+    if not same_crs(crs, frame.crs) and passage(crs, frame.crs, corners).hub:
+        raise SourceError(
+            f"{shown}: {crs} has parameters to WGS 84 only, over which a raster is not warped; "
+            "deliver the raster in CGCS2000 or WGS 84"
+        )
+    return steps
 
 
 @contextmanager
@@ -267,6 +293,8 @@ def _steps(lineage: Lineage, sheets: Sequence[Sheet], frame: Frame) -> Lineage:
         lineage = lineage.step(f"{len(sheets)} sheets put together")
     for crs in sorted({sheet.crs for sheet in sheets if not sheet.native}):
         lineage = lineage.step(f"{crs[:40]} -> {frame.crs}, bilinear")
+    for step in sorted({step for sheet in sheets for step in sheet.steps}):
+        lineage = lineage.step(step)
     return lineage
 
 

@@ -100,6 +100,8 @@ class ImageryReader:
             foreign = sorted({sheet.crs[:40] for sheet in sheets if not sheet.native})
             for crs in foreign:
                 lineage = lineage.step(f"{crs} -> {frame.crs}, bilinear")
+            for step in sorted({step for sheet in sheets for step in sheet.steps}):
+                lineage = lineage.step(step)
             lineage = lineage.step("stretched to 8 bit between the 2nd and 98th percentile") if stretch else lineage
         tally: dict[str, Any] = {"cells": box.shape[0] * box.shape[1], "sheets": len(sheets)}
         return Reading(ImageStream(box, delivery, stretch, tally), lineage, tally=tally)

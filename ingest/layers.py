@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from ingest.addresses import TABLE_SUFFIXES, points_of_table, read_table
-from ingest.conform import columns_of, crs_of, known_columns, place, source_ids
+from ingest.conform import accepts_ballpark, columns_of, crs_of, datum_steps, known_columns, place, source_ids
 from ingest.quality import feature_tally
 from ingest.reading import Card, Delivery, RawTable, Reading
 from ingest.repair import check_ranges, mend, stable_oids, unique_oids
@@ -69,13 +69,19 @@ class FeatureReader:
         outcomes = (*repeated, *mended.outcomes, *ranged)
         if mended.invalid:
             lineage = lineage.step(f"{mended.invalid} invalid geometries repaired (make_valid, structure)")
-        return Reading(layer, lineage, outcomes, tuple(lines), feature_tally(len(raw), mended.invalid, outcomes))
+        tally = feature_tally(len(raw), mended.invalid, outcomes)
+        return Reading(layer, lineage, outcomes, tuple(lines), tally, crs_of(delivery, raw.crs, raw.shown))
 
 
 def _placed(raw: RawTable, delivery: Delivery, frame: Frame, lineage: Lineage) -> tuple[Objects, Lineage]:
     crs = crs_of(delivery, raw.crs, raw.shown)
-    geometry = place(raw.geometry, crs, frame, raw.shown)
-    return geometry, lineage if crs == frame.crs else lineage.step(f"{crs[:40]} -> {frame.crs}")
+    geometry = place(raw.geometry, crs, frame, raw.shown, accepts_ballpark(delivery))
+    if crs == frame.crs:
+        return geometry, lineage
+    lineage = lineage.step(f"{crs[:40]} -> {frame.crs}")
+    for step in datum_steps(crs, frame, shapely.get_coordinates(raw.geometry), delivery, raw.shown):
+        lineage = lineage.step(step)
+    return geometry, lineage
 
 
 def _placeless(
@@ -107,6 +113,7 @@ def join_readings(readings: list[Reading], name: str, kind: str, frame: Frame) -
         outcomes=(*(outcome for reading in readings for outcome in reading.outcomes), *outcomes),
         warnings=tuple(line for reading in readings for line in reading.warnings),
         tally=tally,
+        crs=next((reading.crs for reading in readings if reading.crs), ""),
     )
 
 

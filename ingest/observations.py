@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ingest.addresses import read_table
-from ingest.conform import column_mapping, crs_of, numbers, texts, vertical_shift
+from ingest.conform import accepts_ballpark, column_mapping, crs_of, naming, numbers, texts, vertical_shift
 from ingest.reading import Card, Delivery, RawTable, Reading
 from twin.errors import SourceError
 from twin.features import Objects, objects
@@ -118,7 +118,10 @@ def _lonlat(columns: _Columns, delivery: Delivery, frame: Frame) -> NDArray[np.f
     known = np.isfinite(xy).all(axis=1)
     result = np.full(xy.shape, np.nan)
     if known.any():
-        moved = xy[known] if crs in ("EPSG:4326", "EPSG:4490") else frame.to_lonlat(to_frame(xy[known], crs, frame))
+        moved = xy[known]
+        if crs not in ("EPSG:4326", "EPSG:4490"):
+            with naming(columns.raw.shown):
+                moved = frame.to_lonlat(to_frame(moved, crs, frame, accepts_ballpark(delivery)))
         if np.abs(moved).max() > 360.0:
             raise SourceError(f"{columns.raw.shown}: coordinates are no degrees of {crs}; declare the CRS they are in")
         result[known] = np.round(moved, 8)

@@ -15,8 +15,9 @@ import numpy as np
 import pyproj
 from numpy.typing import NDArray
 
-from ingest.conform import crs_of, vertical_shift
+from ingest.conform import accepts_ballpark, crs_of, datum_steps, naming, vertical_shift
 from ingest.reading import Card, Delivery, Reading
+from twin.datums import check_numbers
 from twin.errors import SourceError
 from twin.frames import Frame, to_frame
 from twin.points import PointCloud
@@ -64,16 +65,26 @@ class PointReader:
     def read(self, delivery: Delivery, frame: Frame) -> Reading:
         """The stream; headers are checked at once, points are only read when the store asks for them."""
         lineage, count, coloured = delivery.lineage(), 0, True
+        words: list[str] = []
         for path in delivery.files():
             shown = delivery.shown(path)
+            steps: tuple[str, ...] = ()
             with _readable(shown), laspy.open(path) as file:
                 count += file.header.point_count
                 coloured = coloured and "red" in file.header.point_format.dimension_names
                 crs = crs_of(delivery, _own_crs(file.header), shown)
-            shift, step = vertical_shift(delivery, frame, shown)
-            lineage = lineage.step(step) if shift and step not in lineage.steps else lineage
+                corners = np.array([file.header.mins[:2], file.header.maxs[:2]], dtype=np.float64)
+            if file.header.point_count:
+                steps = datum_steps(crs, frame, corners, delivery, shown)
+                with naming(shown):
+                    check_numbers(corners, crs)
+            step = vertical_shift(delivery, frame, shown)[1]
+            steps = (*steps, step) if step else steps
+            words += [line for line in steps if line not in words]
         if crs != frame.crs:
             lineage = lineage.step(f"{crs[:40]} -> {frame.crs}")
+        for line in words:
+            lineage = lineage.step(line)
         if not count:
             return Reading(None, lineage, warnings=(f"{shown}: the cloud has no point",), tally={"points": 0})
         tally: dict[str, Any] = {"points": count, "files": len(delivery.files())}
@@ -111,7 +122,8 @@ def _chunks(path: Path, delivery: Delivery, frame: Frame, coloured: bool) -> Ite
                 points = next(chunks, None)
             if points is None:
                 break
-            xy = to_frame(np.column_stack([points.x, points.y]), crs, frame)
+            with naming(shown):
+                xy = to_frame(np.column_stack([points.x, points.y]), crs, frame, accepts_ballpark(delivery))
             z = np.asarray(points.z, dtype=np.float64) * factor + shift
             rgb = _colours(points) if coloured else None
             if rgb is not None:

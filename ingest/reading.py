@@ -97,6 +97,7 @@ class Reading:
     noun        Layer, Raster, or a stream that the store drains block by block
     tally       plain counts for the quality table; streams fill theirs while they are drained
     models      a stream of (cell, Solids) beside the noun, where the source brings surfaces of its own
+    crs         what features were read in, declared or the file's own
     """
 
     noun: Any
@@ -105,6 +106,7 @@ class Reading:
     warnings: tuple[str, ...] = ()
     tally: dict[str, Any] = field(default_factory=dict)
     models: Any = None
+    crs: str = ""
 
 
 class SourceReader(Protocol):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from twin.datums import resolve_crs
 from twin.errors import MissingInputError, OptionsError, SourceError
 from twin.features import Layer
 from twin.frames import Frame
@@ -231,7 +232,8 @@ def _city(file: Path, config: Mapping[str, Any]) -> City:
     origin = tuple(float(v) for v in declared.origin)
     if len(origin) != 3:
         raise OptionsError(f"{file}: [frame] origin wants three numbers x, y, z")
-    frame = Frame(declared.crs, declared.vertical, declared.geoid_undulation, (origin[0], origin[1], origin[2])).check()
+    crs = resolve_crs(declared.crs)
+    frame = Frame(crs, declared.vertical, declared.geoid_undulation, (origin[0], origin[1], origin[2])).check()
     kept = read_options(StoreCard, config.get("store", {}), f"{file}: [store]")
     root = file.parent
     city_id = card.id or root.resolve().name

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from twin.datums import MAP_DATUMS, check_numbers, horizontal, parse_crs, passage, require_passage, resolve_crs
 from twin.errors import OptionsError, SourceError
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ Floats = NDArray[np.float64]
 WGS84_A = 6378137.0
 WGS84_F = 1.0 / 298.257223563
 _E2 = WGS84_F * (2.0 - WGS84_F)
-
-MAP_DATUMS = ("GCJ-02", "BD-09")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,44 +84,55 @@ class Frame:
         return matrix
 
     def check(self) -> Frame:
-        """The frame itself; OptionsError where its CRS is unknown, geographic, or not in metres."""
-        crs = _crs(self.crs)
+        """The frame itself; OptionsError where its CRS is unknown, not in metres, or has no way to WGS 84."""
+        crs = parse_crs(self.crs)
         if crs is None:
             raise OptionsError(f'[frame] crs = {self.crs!r} is not known to PROJ; give for example "EPSG:4547"')
         units = {axis.unit_name for axis in crs.axis_info[:2]}
         if not crs.is_projected or units != {"metre"}:
             raise OptionsError(f"[frame] crs = {self.crs!r} is not a projected CRS in metres; a city works in metres")
+        if crs.area_of_use is not None:
+            west, south, east, north = crs.area_of_use.bounds
+            middle = _transform(_transformer("EPSG:4326", self.crs), [[(west + east) / 2.0, (south + north) / 2.0]])
+            way = passage(self.crs, "EPSG:4326", middle)
+            if way.ballpark:
+                raise OptionsError(f"[frame] crs = {self.crs!r}: {way.words}; choose a frame on CGCS2000 or WGS 84")
         return self
 
 
-def to_frame(xy: ArrayLike, crs: str, frame: Frame) -> Floats:
+def to_frame(xy: ArrayLike, crs: str, frame: Frame, accept_ballpark: bool = False) -> Floats:
     """Frame points (n, 2) of points in a foreign CRS or Chinese map datum.
 
-    xy      (n, 2), x or longitude first
-    crs     PROJ string, "GCJ-02" or "BD-09" (longitude, latitude in degrees)
-    raises  SourceError where crs is empty or unknown: nothing is guessed
+    xy                  (n, 2), x or longitude first
+    crs                 PROJ string, spoken Gauss-Kruger zone, "GCJ-02" or "BD-09" (longitude, latitude in degrees)
+    accept_ballpark     take coordinates as they are where PROJ has no parameters for the change of datum
+    raises  SourceError where crs is empty or unknown, where the numbers cannot be in it, or where the way to the frame
+            is only ballpark and not accepted: nothing is guessed
     """
     points = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
+    if not crs:
+        raise SourceError('no CRS declared; add crs = "EPSG:..." (or "GCJ-02", "BD-09") to the source in city.toml')
+    check_numbers(points, crs)
     if crs in MAP_DATUMS:
         lonlat = points if crs == "GCJ-02" else gcj02_from_bd09(points)
         return frame.from_lonlat(wgs84_from_gcj02(lonlat))
-    if not crs:
-        raise SourceError('no CRS declared; add crs = "EPSG:..." (or "GCJ-02", "BD-09") to the source in city.toml')
-    if _crs(crs) is None:
+    if parse_crs(crs) is None:
         raise SourceError(f"CRS {crs!r} is not known to PROJ; mend crs of the source in city.toml")
     if crs == frame.crs:
         return points.copy()
-    return _transform(_transformer(crs, frame.crs), points)
+    if require_passage(crs, frame.crs, points, accept_ballpark).hub:
+        return _transform(_transformer("EPSG:4326", frame.crs), _transform(_transformer(crs, "EPSG:4326"), points))
+    return _transform(_transformer(resolve_crs(crs), frame.crs), points)
 
 
 def same_crs(a: str, b: str) -> bool:
     """True where two PROJ strings name the same horizontal CRS (axis order and vertical part aside)."""
     if a == b:
         return True
-    first, second = _crs(a), _crs(b)
+    first, second = parse_crs(a), parse_crs(b)
     if first is None or second is None:
         return False
-    return bool(_horizontal(first).equals(_horizontal(second), ignore_axis_order=True))
+    return bool(horizontal(first).equals(horizontal(second), ignore_axis_order=True))
 
 
 def ecef_from_geodetic(geodetic: ArrayLike) -> Floats:
@@ -222,18 +232,3 @@ def _transformer(source: str, target: str) -> Transformer:
     from pyproj import Transformer as Pyproj
 
     return Pyproj.from_crs(source, target, always_xy=True)
-
-
-@lru_cache(maxsize=64)
-def _crs(text: str) -> Any:
-    from pyproj import CRS
-    from pyproj.exceptions import CRSError
-
-    try:
-        return CRS.from_user_input(text)
-    except CRSError:
-        return None
-
-
-def _horizontal(crs: Any) -> Any:
-    return crs.sub_crs_list[0] if crs.is_compound else crs.to_2d()

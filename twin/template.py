@@ -21,8 +21,9 @@ _SOURCES = f"""
 # name = "dem"
 # kind = "dem"
 # path = "sources/dem.tif"            # file, glob or list; relative to this file
-# crs = "EPSG:4547"                   # any EPSG code, or "GCJ-02" / "BD-09"
-# vertical = "1985"
+# crs = "EPSG:4547"                   # any EPSG code, "CGCS2000 / 3-degree GK CM 114E", or "GCJ-02" / "BD-09"
+# vertical = "1985"                   # or "ellipsoid", "EGM2008" ...
+# extra = {{ geoid_undulation = -14.6 }}  # of another vertical datum; accept_ballpark = true for a null datum change
 # licence = ""
 # date = "2025-06"
 # accuracy = 1.0                      # m, 1 sigma

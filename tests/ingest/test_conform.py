@@ -16,7 +16,7 @@ from ingest.conform import (
 from ingest.reading import RawTable
 from twin.errors import SourceError
 from twin.features import objects
-from twin.frames import gcj02_from_wgs84
+from twin.frames import Frame, gcj02_from_wgs84
 
 
 def raw(**fields):
@@ -128,3 +128,41 @@ def test_heights_come_to_the_frames_datum_only_by_a_declared_way(deliver, frame)
     assert vertical_shift(offset, frame, "a.tif")[0] == -0.029
     with pytest.raises(SourceError, match="heights in '1956', the city's are in '1985'; add vertical_offset"):
         vertical_shift(deliver("a.tif", vertical="1956"), frame, "a.tif")
+
+
+def test_heights_of_another_geoid_go_over_the_ellipsoid_with_both_undulations_declared(deliver, frame):
+    egm = deliver("a.tif", vertical="EPSG:3855", extra={"geoid_undulation": -14.6})
+    shift, step = vertical_shift(egm, frame, "a.tif")
+    assert shift == pytest.approx(0.4)
+    assert step == (
+        "heights EGM2008 -> 1985: +0.400 m (geoid undulation -14.600 m put on, -15.000 m taken off, as declared)"
+    )
+    with pytest.raises(SourceError, match=r"heights in 'EGM2008', the city's are in '1985'; .*geoid_undulation"):
+        vertical_shift(deliver("a.tif", vertical="EGM2008"), frame, "a.tif")
+
+
+def test_spellings_of_one_vertical_datum_are_one_datum(deliver, frame):
+    for word in ("1985", "EPSG:5737", "1985国家高程基准", "Yellow Sea 1985 height", "国家85高程基准"):
+        assert vertical_shift(deliver("a.tif", vertical=word), frame, "a.tif") == (0.0, "")
+    assert vertical_shift(deliver("a.tif", vertical="大地高"), frame, "a.tif")[0] == 15.0
+
+
+def test_ellipsoidal_heights_without_a_declared_geoid_are_refused(deliver):
+    with pytest.raises(SourceError, match=r"cannot be brought to '1985' without the geoid; add geoid_undulation"):
+        vertical_shift(deliver("a.tif", vertical="ellipsoid"), Frame("EPSG:4547", "1985"), "a.tif")
+
+
+def test_levelled_heights_rise_to_an_ellipsoidal_frame(deliver):
+    levelled = deliver("a.tif", vertical="1985", extra={"geoid_undulation": -15.0})
+    assert vertical_shift(levelled, Frame("EPSG:4547", "ellipsoid"), "a.tif")[0] == -15.0
+
+
+def test_a_spoken_zone_agrees_with_the_files_own_crs(deliver):
+    assert crs_of(deliver("a.shp", crs="CGCS2000 / 3-degree GK CM 114E"), "EPSG:4547", "a.shp") == "EPSG:4547"
+
+
+def test_a_zone_prefix_in_a_file_is_named_with_the_file_and_the_code(frame):
+    shape = objects([shapely.Point(38_500_000.0, 4_430_000.0)])
+    with pytest.raises(SourceError, match=r"^sheet\.shp: eastings like 38500000 carry the zone prefix 38.*EPSG:4526"):
+        place(shape, "EPSG:4547", frame, "sheet.shp")
+    assert shapely.get_x(place(shape, "EPSG:4526", frame, "sheet.shp"))[0] == pytest.approx(500_000.0, abs=1e-6)

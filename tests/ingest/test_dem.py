@@ -4,6 +4,7 @@ import rasterio.errors
 from affine import Affine
 
 from ingest.dem import HeightReader, fill_holes, merge
+from twin.datums import COINCIDENT
 from twin.errors import SourceError
 
 DEM = HeightReader("dem")
@@ -101,7 +102,7 @@ def test_another_crs_is_warped_bilinearly_into_the_frame(write_raster, deliver, 
     reading = DEM.read(deliver("dem.tif", "dem", crs="EPSG:4326"), frame)
     sampled = reading.noun.sample([[500_025.0, 4_430_050.0], [500_085.0, 4_430_020.0]])
     np.testing.assert_allclose(sampled, [1042.0, 1048.0], atol=0.6)
-    assert reading.lineage.steps == ("EPSG:4326 -> EPSG:4547, bilinear",)
+    assert reading.lineage.steps == ("EPSG:4326 -> EPSG:4547, bilinear", COINCIDENT)
 
 
 def test_a_coarse_and_a_fine_delivery_join_on_the_fine_grid(write_raster, deliver, frame, ground):

@@ -6,6 +6,7 @@ import shapely
 
 from ingest.layers import FeatureReader
 from ingest.vector import read_vector
+from twin.datums import COINCIDENT
 from twin.errors import SourceError
 
 BOXES = shapely.box([500_000, 500_100], 4_430_000, [500_010, 500_120], 4_430_010)
@@ -86,7 +87,7 @@ def test_another_crs_is_moved_into_the_frame(write_vector, deliver, frame):
     write_vector("b.gpkg", lonlat, crs="EPSG:4326")
     reading = READER.read(deliver("b.gpkg", crs=""), frame)
     np.testing.assert_allclose(shapely.bounds(reading.noun.geometry), shapely.bounds(BOXES), atol=0.001)
-    assert reading.lineage.steps == ("EPSG:4326 -> EPSG:4547",)
+    assert reading.lineage.steps == ("EPSG:4326 -> EPSG:4547", COINCIDENT)
 
 
 def test_heights_in_the_third_coordinate_do_not_confuse_the_plan(write_vector, deliver, frame):

@@ -187,7 +187,8 @@ def test_autzen_is_in_feet_and_comes_out_in_metres(read, data):
     with laspy.open(data / "pointclouds" / "autzen_trim.laz") as file:
         own = file.header.parse_crs().to_string()
     frame = Frame("EPSG:26910", "NAVD88")
-    declared = {"crs": "", "unit": "ft", "vertical": "NAVD88"}
+    # PROJ has no parameters for NAD83 (HARN) -> NAD83 without a grid; the difference is below a metre here.
+    declared = {"crs": "", "unit": "ft", "vertical": "NAVD88", "extra": {"accept_ballpark": True}}
     cloud = merge_points(read("pointclouds", "autzen_trim.laz", "points", frame, **declared).noun.clouds())
     assert own
     assert len(cloud) == 110_000
