@@ -17,6 +17,7 @@ from ingest.matching import MatchOptions, compose_text, join_population, match_a
 from ingest.observations import LiveTables, check_targets
 from ingest.quality import building_figures, completeness
 from ingest.reading import Delivery, Reading
+from ingest.sniff import Placed, sniff_datums, sniff_extents
 from ingest.sources import READERS, Registry, reader_of
 from twin.city import City, Source
 from twin.errors import MissingInputError, SourceError
@@ -79,6 +80,7 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
         readings.append((source, reader_of(source.kind, registry).read(Delivery(source, city.root), city.frame)))
     workers.tell("reading sources", total, total)
     run = _Run(city, workers, readings)
+    _sniff(run)
     _gather_layers(run, registry)
     _join(run, options)
     _write_points(run)
@@ -99,6 +101,23 @@ def _require_footprints(city: City) -> None:
     kinds = {source.kind for source in city.sources}
     if not kinds.intersection(BUILDINGS):
         raise MissingInputError(f'{city.root}: no building footprints; add a [[source]] with kind = "footprints"')
+
+
+def _sniff(run: _Run) -> None:
+    """What looks misplaced is said; nothing is moved."""
+    placed = [
+        Placed(source.name, source.crs or reading.crs, reading.noun)
+        for source, reading in run.readings
+        if isinstance(reading.noun, Layer) and not shapely.is_missing(reading.noun.geometry).all()
+    ]
+    home = next(source.name for source, _ in run.readings if source.kind == "footprints")
+    extents = [(part.source, part.layer.bounds) for part in placed] + [
+        (source.name, reading.noun.geobox.bounds)
+        for source, reading in run.readings
+        if isinstance(reading.noun, Raster | ImageStream)
+    ]
+    run.warnings += sniff_datums(placed)
+    run.warnings += sniff_extents(extents, home)
 
 
 def _gather_layers(run: _Run, registry: Registry) -> None:
