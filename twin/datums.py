@@ -121,7 +121,7 @@ def check_numbers(xy: ArrayLike, crs: str) -> None:
                 "declare the CRS the numbers are in"
             )
         return
-    if worst[0] <= 180.0 and worst[1] <= 90.0 and _off_its_area(crs, points):
+    if worst[0] <= 180.0 and worst[1] <= 90.0 and _degrees_of_its_area(crs, points):
         raise SourceError(
             f"{_name(crs)} is in metres, but every coordinate looks like degrees, for example "
             f'({points[0, 0]:.4f}, {points[0, 1]:.4f}); declare crs = "EPSG:4490", "EPSG:4326" or "GCJ-02"'
@@ -163,13 +163,14 @@ def _zone_of(crs: str) -> tuple[GaussKruger, int, float, int] | None:
     return None
 
 
-def _off_its_area(crs: str, points: Floats) -> bool:
-    """True where the CRS says where it is used, and the points' middle is not there."""
+def _degrees_of_its_area(crs: str, points: Floats) -> bool:
+    """True where the numbers, read as degrees, lie in the area of use of the CRS, and read as metres do not."""
     known = parse_crs(crs)
     if known is None or known.area_of_use is None:
         return False
-    lon, lat = _own_lonlat(crs).transform(*np.median(points, axis=0))
-    return not _inside(known.area_of_use.bounds, lon, lat, 1.0)
+    area, middle = known.area_of_use.bounds, np.median(points, axis=0)
+    lon, lat = _own_lonlat(crs).transform(*middle)
+    return _inside(area, float(middle[0]), float(middle[1]), 1.0) and not _inside(area, lon, lat, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

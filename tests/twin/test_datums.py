@@ -120,6 +120,10 @@ def test_degrees_in_a_crs_of_metres_are_refused_and_metres_in_degrees_too():
             to_frame([[-663_347.0, 1_400_000.0]], crs, DATONG)
 
 
+def test_a_small_site_around_the_false_origin_is_not_taken_for_degrees():
+    check_numbers([[0.0, 0.0], [12.5, 80.0]], "EPSG:4547")
+
+
 def test_a_prefixed_source_reaches_a_frame_without_prefix():
     moved = to_frame([[38_440_000.0, 4_440_000.0]], "EPSG:4526", DATONG)
     assert moved[0] == pytest.approx([440_000.0, 4_440_000.0], abs=1e-6)
