@@ -44,6 +44,20 @@ def test_a_spoken_name_beats_a_slightly_nearer_neighbour():
     assert addresses.column("building_oid").tolist() == ["B2"]
 
 
+def test_a_building_number_decides_between_the_near_and_the_right_block():
+    blocks = houses((0, 0, 10, 10), (20, 0, 30, 10), name=["2号楼", "3号楼"])
+    addresses, _, _ = match_addresses(plates((12, 5), text=["迎宾街10号三号楼"]), blocks, MatchOptions())
+    assert addresses.column("building_oid").tolist() == ["B2"]
+    assert 0.2 < addresses.column("confidence")[0] < 0.8
+
+
+def test_a_building_that_says_another_number_loses_to_one_that_says_nothing():
+    own = houses((0, 0, 10, 10), (20, 0, 30, 10)).with_columns(address=["清远街53号", ""])
+    addresses, buildings, _ = match_addresses(plates((12, 5), text=["大同市平城区清远街５１號"]), own, MatchOptions())
+    assert addresses.column("building_oid").tolist() == ["B2"]
+    assert buildings.column("address").tolist() == ["清远街53号", "大同市平城区清远街５１號"]
+
+
 def test_an_address_too_far_from_everything_stays_alone():
     addresses, buildings, figures = match_addresses(plates((500, 5)), houses((0, 0, 10, 10)), MatchOptions())
     assert addresses.column("building_oid").tolist() == [""]
