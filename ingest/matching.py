@@ -30,9 +30,9 @@ def match_addresses(addresses: Layer, buildings: Layer, options: MatchOptions) -
     """(addresses with building_oid and confidence, buildings with address, figures).
 
     rule    inside a footprint 0.9, else falling from 0.8 to 0 at `distance`; 0.25 more where the address says the
-            building's name; where the building brings an address or a number of its own (3号楼), up to 0.25 more
-            as road, number and building agree, up to 0.5 less as they contradict. The best candidate wins, then the nearer, then
-            the smaller oid. A building takes its best address where its own source gave none.
+            building's name; where the building brings an address or a number of its own (3号楼), up to 0.25 more as
+            road, number and building agree, up to 0.5 less as they contradict. The best candidate wins, then the
+            nearer, then the smaller oid. A building takes its best address where its own source gave none.
     """
     figures = {"addresses": len(addresses), "addresses_matched": 0, "buildings_with_address": 0}
     if not len(addresses) or not len(buildings):

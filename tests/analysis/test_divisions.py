@@ -5,8 +5,8 @@ import orjson
 import pytest
 import shapely
 
-from ingest.divisions import in_force, succession, versions
 from tests.conftest import absent
+from twin.analysis.divisions import in_force, succession, versions
 from twin.errors import FrameMismatchError
 from twin.features import Layer
 from twin.frames import Frame, to_frame

@@ -84,7 +84,8 @@ def versions(deliveries: list[tuple[Layer, str]]) -> Layer:
     returns     columns `valid_from`, `valid_to` ("" still in force) beside the declared ones; oid = code@first day. A
                 division that the next delivery repeats (code, name, exact geometry) goes on in one version.
     """
-    frame, rows = deliveries[0][0].frame, {}
+    frame = deliveries[0][0].frame
+    rows: dict[str, tuple[Layer, int, str, str]] = {}
     current: dict[str, tuple[str, bytes, str]] = {}
     for layer, day in deliveries:
         shapes = shapely.to_wkb(shapely.normalize(layer.geometry))
@@ -95,11 +96,11 @@ def versions(deliveries: list[tuple[Layer, str]]) -> Layer:
                 coming[code] = was
                 continue
             oid = f"{code}@{day}"
-            rows[oid] = [layer, row, day, ""]
+            rows[oid] = (layer, row, day, "")
             coming[code] = (name, shapes[row], oid)
         for code, was in current.items():
             if coming.get(code) != was:
-                rows[was[2]][3] = day
+                rows[was[2]] = (*rows[was[2]][:3], day)
         current = coming
     columns = {
         name: objects([layer.column(name)[row] for layer, row, _, _ in rows.values()])
