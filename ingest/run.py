@@ -15,7 +15,7 @@ from ingest.imagery import ImageStream, bounded
 from ingest.layers import join_readings
 from ingest.matching import MatchOptions, compose_text, join_population, match_addresses
 from ingest.observations import LiveTables, check_targets
-from ingest.quality import building_figures, completeness
+from ingest.quality import building_figures, completeness, quality_document
 from ingest.reading import Delivery, Reading
 from ingest.sniff import Placed, sniff_datums, sniff_extents
 from ingest.sources import READERS, Registry, reader_of
@@ -302,6 +302,8 @@ def _finish(run: _Run) -> Report:
     report = Report("ingest", features - kept, outcomes, run.figures, tuple(dict.fromkeys(run.warnings)))
     quality = {name: completeness(reading.noun) for name, reading in sorted(run.layers.items())}
     store.write_document("ingest_report", report.as_dict() | {"completeness": quality})
+    outside = [outcome for outcome in run.outcomes if "footprint outside" in outcome.reason]
+    store.write_document("quality", quality_document(run.city.frame, run.readings, run.layers, run.heights, outside))
     store.write_document("sources", {"sources": [_card(source, reading) for source, reading in run.readings]})
     return report
 

@@ -118,6 +118,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     check.add_argument("--workers", type=int, default=_cores(), help="processes (default: all cores)")
     info = verb("info", "layers, counts, extents, lineage, sizes", _info)
     info.add_argument("--json", action="store_true", help="print JSON")
+    report = verb("report", "the quality of every source as one page that opens offline", _report)
+    report.add_argument("--out", default="", metavar="FILE", help="page to write (default DIR/quality.html)")
     export = verb("export", "write the city in a format for others", _export)
     export.add_argument("--format", required=True, choices=["gpkg"], help="gpkg: every layer in one OGC GeoPackage")
     export.add_argument("out", metavar="OUT", help="file to write")
@@ -246,6 +248,21 @@ def _info(args: argparse.Namespace) -> int:
     city = twin.open(args.dir)
     table = template.describe_city(city)
     print(json.dumps(table, ensure_ascii=False, indent=1) if args.json else template.city_as_text(table))
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    from ingest.quality.page import quality_page
+    from twin.store.catalog import write_atomic
+
+    city = twin.open(args.dir)
+    city.require("document", "quality", "ingest")
+    out = Path(args.out) if args.out else city.root / "quality.html"
+    if not out.parent.is_dir():
+        raise OptionsError(f"{out}: there is no folder {out.parent}; make it or choose another place")
+    page = quality_page(city.store.read_document("quality"), (city.name, city.name_en), (city.badge, city.badge_en))
+    write_atomic(out, page.encode())
+    print(f"twin: {out}: {len(city.sources)} 个来源的质量报告 / quality of the sources")
     return 0
 
 

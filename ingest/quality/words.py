@@ -1,0 +1,140 @@
+"""Words and looks of the quality page."""
+
+from __future__ import annotations
+
+KINDS = {
+    "dem": ("数字高程模型", "terrain"),
+    "dsm": ("数字表面模型", "surface"),
+    "canopy": ("树冠高", "canopy"),
+    "imagery": ("正射影像", "imagery"),
+    "footprints": ("建筑轮廓", "footprints"),
+    "roads": ("道路", "roads"),
+    "rivers": ("河流", "rivers"),
+    "water": ("水面", "water"),
+    "green": ("绿地", "green"),
+    "landuse": ("土地利用", "land use"),
+    "divisions": ("行政区划", "divisions"),
+    "addresses": ("地名地址", "addresses"),
+    "facilities": ("设施", "facilities"),
+    "population": ("人口", "population"),
+    "hazards": ("风险源", "hazard sites"),
+    "points": ("点云", "point cloud"),
+    "sensors": ("传感器", "sensors"),
+    "observations": ("观测", "observations"),
+    "incidents": ("事件", "incidents"),
+}
+ELEMENTS = {
+    "omission": "缺失",
+    "commission": "多余",
+    "conceptual consistency": "概念一致性",
+    "domain consistency": "值域一致性",
+    "format consistency": "格式一致性",
+    "topological consistency": "拓扑一致性",
+    "absolute or external accuracy": "绝对精度",
+    "classification correctness": "分类正确性",
+    "quantitative attribute accuracy": "定量属性精度",
+    "accuracy of a time measurement": "时间测量精度",
+    "temporal validity": "时间有效性",
+    "temporal consistency": "时间一致性",
+}
+COLUMNS = {
+    "name": "名称", "name_en": "英文名", "function": "用途", "structure": "结构", "roof_type": "屋顶",
+    "heritage": "文物编码", "address": "地址", "source_id": "来源标识", "height": "高度", "eave_height": "檐口高",
+    "storeys": "层数", "year_built": "建成年份", "people_day": "昼间人数", "people_night": "夜间人数",
+    "road_class": "道路等级", "width": "宽度", "lanes": "车道数", "bridge": "桥梁", "depth": "深度", "code": "代码",
+    "division_level": "区划级别", "parent": "上级代码", "text": "标准地址", "province": "省", "city": "市",
+    "district": "区县", "street": "街道", "road": "道路", "number": "门牌号", "kind": "类别", "capacity": "规模",
+    "level": "等级",
+}  # fmt: skip
+BETWEEN = {
+    "same_buildings": ("同一建筑两次测得，质心之距", "the same building in both: distance of centroids"),
+    "address_building": ("地址点到其建筑之距", "distance of address points to their building"),
+    "surface_ground": ("空地上表面与地形之差", "surface against terrain on open ground"),
+}
+FIGURES = {
+    "n": ("比较数", "compared", ""),
+    "median": ("中位", "median", " m"),
+    "p90": ("九成以内", "90 % within", " m"),
+    "rms": ("中误差", "root mean square", " m"),
+    "largest": ("最大", "largest", " m"),
+    "inside": ("落在轮廓内", "inside", ""),
+    "of": ("总数", "of", ""),
+    "below": ("低于地形 1 m 以上", "over 1 m below terrain", ""),
+    "function_differs": ("用途不一致", "use differs", ""),
+    "height_differs": ("高差大于 3 m", "heights over 3 m apart", ""),
+}
+
+STYLE = """
+:root{--ink:#2b2822;--soft:#645d51;--line:#ddd6c9;--paper:#fbf9f4;--green:#1f7a5c;--gold:#c8962e}
+*{box-sizing:border-box}
+body{margin:0;background:var(--paper);color:var(--ink);font:14px/1.55 "Noto Sans SC","Noto Sans CJK SC",
+"Source Han Sans SC","PingFang SC","Microsoft YaHei",sans-serif;font-variant-numeric:tabular-nums}
+header,main,footer{max-width:1280px;margin:0 auto;padding:0 32px}
+header{display:flex;flex-wrap:wrap;gap:16px 48px;justify-content:space-between;align-items:flex-end;
+padding-top:36px;padding-bottom:20px;border-bottom:2px solid var(--green)}
+h1{font-size:30px;line-height:1.25;margin:0;font-weight:600}
+h2{font-size:19px;font-weight:600;margin:36px 0 12px}
+h3{font-size:17px;font-weight:600;margin:0 0 10px}
+h3 small{font-weight:400;color:var(--soft);font-size:13px;margin-left:8px}
+h4{font-size:13px;font-weight:600;margin:16px 0 6px;color:var(--soft)}
+.en{font-size:.82em;color:var(--soft);font-weight:400}
+h1 .en{font-size:18px;margin-left:8px}
+.over{margin:0;color:var(--green);font-weight:600}
+.over .en{color:var(--green)}
+.badge{display:inline-block;margin:10px 0 0;padding:2px 10px;border:1px dashed var(--gold);border-radius:4px}
+dl,dd,dt,ul,ol,figure{margin:0;padding:0}
+.summary{display:flex;flex-wrap:wrap;gap:8px 36px}
+.summary dd{font-size:24px;line-height:1.3;font-weight:600}
+.summary dt{color:var(--soft);font-size:13px}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:5px 10px 5px 0;border-bottom:1px solid var(--line);vertical-align:baseline}
+thead th{font-size:13px;font-weight:600;border-bottom:1px solid var(--soft)}
+thead th.q{border-bottom-width:3px}
+thead .en{display:block;line-height:1.2}
+.matrix td,.matrix th{white-space:nowrap}
+.matrix td.q{white-space:normal;min-width:112px;line-height:1.35;font-size:13px}
+.matrix td.q b{font-weight:500}
+.matrix td.none{color:#8b8374}
+.n{text-align:right;white-space:nowrap}
+td.n,th.n{padding-right:18px}
+a{color:var(--green);text-decoration:none}
+a:hover,a:focus-visible{text-decoration:underline}
+.sources article{border-top:1px solid var(--soft);padding:16px 0 28px;break-inside:avoid}
+.pair{display:grid;grid-template-columns:minmax(0,1fr) 430px;gap:36px}
+.pair.alone{grid-template-columns:minmax(0,1fr)}
+.facts{display:flex;flex-wrap:wrap;gap:4px 28px;margin-bottom:12px}
+.facts dt{font-size:12px;color:var(--soft)}
+.open{border-bottom:1px dashed var(--soft)}
+.clean{margin:8px 0;color:var(--green);font-weight:600}
+.found td.m{width:22px;padding-right:4px}
+.found .el{font-size:13px;color:var(--soft)}
+.found .el .en,.found b .en{display:block;line-height:1.3}
+.found tr.sub b{font-weight:400;padding-left:12px}
+.found b{font-weight:600}
+.eg{font-size:12px;color:var(--soft);overflow-wrap:anywhere;line-height:1.4}
+.mark{vertical-align:-2px;margin-right:5px}
+.attrs{list-style:none;columns:2;column-gap:36px;font-size:13px}
+.attrs li{display:grid;grid-template-columns:minmax(0,1fr) 84px 58px;gap:8px;align-items:center;break-inside:avoid}
+.bar{display:block;height:8px;background:repeating-linear-gradient(135deg,#fff 0 2px,#d6cfc2 2px 4px);
+outline:1px solid #cfc7b8}
+.bar i{display:block;height:100%;background:#8a9f95}
+.steps{padding-left:20px;font-size:13px;color:var(--soft);overflow-wrap:anywhere}
+.map{display:block;width:100%;height:auto;border:1px solid var(--line)}
+.map text{font-size:4.2px;fill:#4a453c}
+.legend{list-style:none;font-size:13px;margin-top:6px}
+.legend .n{font-weight:600;white-space:normal}
+.strip{display:block;width:100%;height:110px;background:#f6f3ec;border:1px solid var(--line)}
+.ends{display:flex;justify-content:space-between;font-size:12px;color:var(--soft);margin:2px 0 6px}
+.meets{display:grid;grid-template-columns:repeat(auto-fit,minmax(380px,1fr));gap:16px 36px}
+.meet{border-top:1px solid var(--soft);padding-top:10px}
+.meet dl{display:flex;flex-wrap:wrap;gap:4px 26px}
+.meet dt{font-size:12px;color:var(--soft)}
+.meet dd{font-size:16px;font-weight:600}
+footer{border-top:1px solid var(--line);margin-top:24px;padding-top:12px;padding-bottom:40px;font-size:12px;
+color:var(--soft)}
+@media (max-width:900px){.pair{grid-template-columns:minmax(0,1fr)}.attrs{columns:1}
+header,main,footer{padding-left:16px;padding-right:16px}.meets{grid-template-columns:minmax(0,1fr)}}
+@media print{body{background:#fff;font-size:11px}.pair{grid-template-columns:minmax(0,1fr) 300px}
+header,main,footer{max-width:none;padding:0}}
+"""
