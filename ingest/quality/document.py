@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from ingest.conform import VOCABULARY
 from ingest.observations import LiveTables
 from ingest.quality import maps, shapes
 from ingest.quality.maps import Sheet
@@ -25,6 +26,7 @@ from twin.outcome import Outcome
 
 OURS = frozenset({"attributes", "source", "building_oid", "confidence"})
 _PLACELESS = frozenset({"population", "observations"})
+_HIGH = frozenset({"dem", "dsm", "points", "sensors"})
 _SAMPLES = 200
 
 
@@ -53,7 +55,8 @@ def quality_document(
     layers      what became of them together: layer name -> reading
     outside     outcomes of footprints no ground lies under
     """
-    sheet = maps.sheet_of((r.noun for r in layers.values() if r.noun.name == "building"), heights.get("dem"))
+    stock = (reading.noun for reading in layers.values() if reading.noun.name == "building")
+    sheets = maps.sheets_of(stock, heights.get("dem"))
     streams: dict[str, Datastream] = {}
     targets = {oid for reading in layers.values() for oid in reading.noun.oid.tolist()}
     for _, reading in readings:
@@ -70,13 +73,11 @@ def quality_document(
         outcomes = [*reading.outcomes, *late.get(source.name, ()), *(o for o in off if o.oid in place.row)]
         told = _told(source, reading, outcomes, place)
         found, times = _looked_up(source, reading, streams, targets, place)
-        sources.append(_entry(source, reading, frame, [*told, *found], sheet) | {"times": times})
-        if sheet is not None:
-            sources[-1]["map"] = _map(reading.noun, [*told, *found], place, sheet)
+        picture = _map(reading.noun, [*told, *found], place, sheets)
+        sources.append(_entry(source, reading, frame, [*told, *found]) | {"times": times, "map": picture})
     return {
         "standard": STANDARD,
         "frame": {"crs": frame.crs, "vertical": frame.vertical},
-        "sheet": {"bounds": list(sheet.bounds), "shape": list(sheet.shape)} if sheet else None,
         "totals": _totals(sources),
         "sources": sources,
         "between": _between(readings, layers, heights),
@@ -113,7 +114,7 @@ def _told(source: Source, reading: Reading, outcomes: Iterable[Outcome], place: 
     sorted_ = sort_outcomes(outcomes)
     found = {
         code: Finding(code, len(items), delivered, place.of(o.oid for o in items), tuple(
-            f"{o.oid}: {o.reason}" for o in items[:3]))
+            f"{o.oid}: {o.reason.split(',置空')[0]}" for o in items[:3]))
         for code, items in sorted_.items()
     }  # fmt: skip
     for code, (n, lines) in sort_warnings(reading.warnings).items():
@@ -122,8 +123,9 @@ def _told(source: Source, reading: Reading, outcomes: Iterable[Outcome], place: 
     tally = reading.tally
     if tally.get("invalid"):
         mended = sorted_.get("repaired_geometry", [])
+        shown = tuple(f"{o.oid}: {o.reason.rpartition('repaired: ')[2]}" for o in mended[:3])
         found["invalid_geometry"] = Finding(
-            "invalid_geometry", tally["invalid"], delivered, place.of(o.oid for o in mended)
+            "invalid_geometry", tally["invalid"], delivered, place.of(o.oid for o in mended), shown
         )
         if "repaired_geometry" in found:
             found["repaired_geometry"] = Finding("repaired_geometry", len(mended), tally["invalid"])
@@ -151,7 +153,18 @@ def _declared(source: Source, delivered: int) -> list[Finding]:
 
 
 def _delivered(reading: Reading) -> int:
-    return next((int(reading.tally[key]) for key in ("features", "rows", "cells", "points") if key in reading.tally), 0)
+    return int(reading.tally.get(_unit(reading), 0))
+
+
+def _unit(reading: Reading) -> str:
+    return next((key for key in ("features", "rows", "cells", "points") if key in reading.tally), "features")
+
+
+def _kept(reading: Reading) -> int | None:
+    if isinstance(reading.noun, Layer):
+        return len(reading.noun)
+    kept = ("datastreams", "observations", "incidents")
+    return next((int(reading.tally[key]) for key in kept if key in reading.tally), None)
 
 
 def _looked_up(
@@ -197,11 +210,8 @@ def _layer_findings(layer: Layer, place: _Place) -> list[Finding]:
     return findings
 
 
-def _entry(
-    source: Source, reading: Reading, frame: Frame, findings: Sequence[Finding], sheet: Sheet | None
-) -> dict[str, Any]:
-    noun, delivered = reading.noun, _delivered(reading)
-    kept = len(noun) if isinstance(noun, Layer) else None
+def _entry(source: Source, reading: Reading, frame: Frame, findings: Sequence[Finding]) -> dict[str, Any]:
+    noun = reading.noun
     quality: dict[str, list[dict[str, Any]]] = {key: [] for key in QUALITIES}
     order = {code: place for place, code in enumerate(MEASURES)}
     for item in sorted(findings, key=lambda f: order[f.code]):
@@ -228,18 +238,33 @@ def _entry(
         "date": source.date,
         "accuracy": lineage["accuracy"],
         "crs": source.crs,
-        "vertical": source.vertical or frame.vertical,
+        "vertical": source.vertical or (frame.vertical if source.kind in _HIGH else ""),
         "steps": lineage["steps"],
-        "delivered": delivered,
-        "kept": kept,
+        "unit": _unit(reading),
+        "delivered": _delivered(reading),
+        "kept": _kept(reading),
         "sheets": reading.tally.get("sheets"),
+        "checked": _checked(source, noun),
         "attributes": _attributes(noun) if isinstance(noun, Layer) else [],
         "faults": {
             key: sum(row["count"] for row in quality[key] if row["fault"]) for key in QUALITIES
         },
         "quality": quality,
-        "map": None,
     }  # fmt: skip
+
+
+def _checked(source: Source, noun: Any) -> list[str]:
+    """The qualities for which at least one check was made on a source; of the others nothing can be said."""
+    layer = isinstance(noun, Layer)
+    coded = layer and any(column in VOCABULARY for column in noun.columns)
+    made = {
+        "completeness": True,
+        "logical": layer or isinstance(noun, LiveTables | Raster),
+        "positional": source.kind not in _PLACELESS,
+        "thematic": coded or source.kind == "observations",
+        "temporal": True,
+    }
+    return [key for key in QUALITIES if made[key]]
 
 
 def _attributes(layer: Layer) -> list[dict[str, Any]]:
@@ -252,14 +277,18 @@ def _attributes(layer: Layer) -> list[dict[str, Any]]:
     return table
 
 
-def _map(noun: Any, findings: Iterable[Finding], place: _Place, sheet: Sheet) -> dict[str, Any] | None:
+def _map(noun: Any, findings: Iterable[Finding], place: _Place, sheets: tuple[Sheet, ...]) -> dict[str, Any] | None:
+    if not sheets:
+        return None
+    sheet = maps.choose_sheet(place.xy, sheets)
     rows = maps.point_picture(place.xy, sheet) if isinstance(noun, LiveTables) else maps.picture(noun, sheet)
     if not rows or not any(row.strip("0") for row in rows):
         return None
     faults = [
         {"measure": f.code} | maps.fault_cells(f.xy, sheet) for f in findings if len(f.xy) and MEASURES[f.code].fault
     ]
-    return {"rows": rows, "faults": sorted(faults, key=lambda fault: str(fault["measure"]))}
+    where = {"bounds": list(sheet.bounds), "shape": list(sheet.shape)}
+    return where | {"rows": rows, "faults": sorted(faults, key=lambda fault: str(fault["measure"]))}
 
 
 def _totals(sources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

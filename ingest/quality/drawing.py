@@ -48,18 +48,18 @@ def mark(code: str, place: int, size: float = 5.0) -> str:
     )
 
 
-def source_map(table: Mapping[str, Any], sheet: Mapping[str, Any], marks: Mapping[str, int], title: str) -> str:
-    """The source in warm grey and its faults as marks on the sheet all maps share; scale bar and north with it."""
-    rows, columns = sheet["shape"]
+def source_map(table: Mapping[str, Any], marks: Mapping[str, int], title: str) -> str:
+    """The source in warm grey and its faults as marks; scale bar and north with it."""
+    rows, columns = table["shape"]
     parts = [f'<rect width="{columns}" height="{rows}" fill="#f6f3ec"/>', *_ground(table["rows"])]
     # Frequent faults lie below, the rare ones are seen.
     faults = sorted(table["faults"], key=lambda fault: -sum(cell[2] for cell in fault["cells"]))
     parts += [_fault_path(fault, marks[fault["measure"]]) for fault in faults]
-    cell = (sheet["bounds"][2] - sheet["bounds"][0]) / columns
+    cell = (table["bounds"][2] - table["bounds"][0]) / columns
     parts.append(_scale_bar(cell, rows))
     parts.append(
-        f'<path d="M{columns - 5},9V3m-1.6,2.2L{columns - 5},3l1.6,2.2" fill="none" stroke="#4a453c" '
-        f'stroke-width=".6"/><text x="{columns - 5}" y="13.5" text-anchor="middle">北 N</text>'
+        f'<path d="M{columns - 9},9V3m-1.6,2.2L{columns - 9},3l1.6,2.2" fill="none" stroke="#4a453c" '
+        f'stroke-width=".6"/><text x="{columns - 9}" y="16" text-anchor="middle">北 N</text>'
     )
     return (
         f'<svg class="map" viewBox="0 0 {columns} {rows}" role="img" aria-label="{title}" '
@@ -90,7 +90,8 @@ def _fault_path(fault: Mapping[str, Any], place: int) -> str:
     for row, column, count in fault["cells"]:
         size = min(smallest * (1.0 + 0.25 * math.log2(count)), 4.0)
         marks.append(f'<use href="#k{place}" transform="translate({column + 0.5},{row + 0.5}) scale({size:.2f})"/>')
-    return f'<g stroke="{ink(fault["measure"])}" fill="none">{"".join(marks)}</g>'
+    veil = ' opacity=".6"' if crowd >= 300 else ""
+    return f'<g stroke="{ink(fault["measure"])}" fill="none"{veil}>{"".join(marks)}</g>'
 
 
 def definitions() -> str:

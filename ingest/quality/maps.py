@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ COLUMNS, LEVELS = 150, 5
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The coarse grid all maps of a city share: square cells over `bounds`, row 0 in the north.
+    """The coarse grid of a map: square cells over `bounds`, row 0 in the north.
 
     shape   (rows, columns)
     """
@@ -42,20 +42,30 @@ class Sheet:
         return row.astype(np.intp), col.astype(np.intp), inside
 
 
-def sheet_of(layers: Iterable[Layer], ground: Raster | None) -> Sheet | None:
-    """The sheet over the ground, else over what 99 % of the buildings' corners span; None where nothing has a place."""
+def sheets_of(layers: Iterable[Layer], ground: Raster | None) -> tuple[Sheet, ...]:
+    """The sheets maps are drawn on, closest first: over what 98 % of the buildings span, then over the ground."""
+    parts = [shapely.get_coordinates(layer.geometry) for layer in layers]
+    xy = np.concatenate([np.zeros((0, 2)), *parts])
+    sheets = []
+    if len(xy):
+        low, high = np.percentile(xy, (1.0, 99.0), axis=0)
+        margin = 0.06 * float(max((high - low).max(), 10.0))
+        sheets.append(_sheet((low[0] - margin, low[1] - margin, high[0] + margin, high[1] + margin)))
     if ground is not None:
-        bounds = ground.geobox.bounds
-    else:
-        parts = [shapely.get_coordinates(layer.geometry) for layer in layers]
-        xy = np.concatenate([np.zeros((0, 2)), *parts])
-        if not len(xy):
-            return None
-        low, high = np.percentile(xy, (0.5, 99.5), axis=0)
-        margin = 0.05 * float(max((high - low).max(), 10.0))
-        bounds = (low[0] - margin, low[1] - margin, high[0] + margin, high[1] + margin)
-    width, height = max(bounds[2] - bounds[0], 1.0), max(bounds[3] - bounds[1], 1.0)
+        sheets.append(_sheet(ground.geobox.bounds))
+    return tuple(sheets)
+
+
+def choose_sheet(xy: NDArray[np.float64], sheets: tuple[Sheet, ...]) -> Sheet:
+    """The closest sheet that holds 95 % of the points (n, 2), else the widest."""
+    known = xy[np.isfinite(xy).all(axis=1)]
+    held = (sheet for sheet in sheets if len(known) and sheet.cells(known)[2].mean() >= 0.95)
+    return next(held, sheets[-1])
+
+
+def _sheet(bounds: Bounds) -> Sheet:
     # A long valley keeps a map of readable height: never flatter than 3 : 1, never taller than 4 : 3.
+    width, height = max(bounds[2] - bounds[0], 1.0), max(bounds[3] - bounds[1], 1.0)
     wide = max(width, height * 0.75)
     tall = max(height, wide / 3.0)
     x, y = (bounds[0] + bounds[2]) / 2.0, (bounds[1] + bounds[3]) / 2.0
@@ -143,8 +153,3 @@ def _levels(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _digits(levels: NDArray[np.int64]) -> list[str]:
     return ["".join(map(str, row)) for row in levels.tolist()]
-
-
-def read_sheet(table: Mapping[str, Any]) -> Sheet:
-    """The sheet a quality document speaks of."""
-    return Sheet(tuple(table["bounds"]), tuple(table["shape"]))

@@ -1,4 +1,4 @@
-"""What can be wrong with a delivery, each under its quality element of ISO 19157-1, and how a reader's word names it."""
+"""What can be wrong with a delivery, each under its quality element of ISO 19157-1, and the words readers say it in."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ MEASURES: Mapping[str, Measure] = {
     "bad_coordinate": Measure(*_FORMAT, "坐标不是数，已略去", "coordinate is no number, left out"),
     "not_a_number": Measure(*_FORMAT, "应为数值而不是数", "text where a number belongs"),
     "other": Measure(*_FORMAT, "其他", "other"),
-    "no_accuracy": Measure(*_PLACE, "未声明位置精度", "no accuracy declared"),
+    "no_accuracy": Measure(*_PLACE, "未声明精度", "no accuracy declared"),
     "no_crs": Measure(*_PLACE, "未声明坐标系", "no CRS declared"),
     "out_of_domain": Measure(*_CLASS, "代码不在值域内", "codes outside the domain"),
     "function_unknown": Measure(*_CLASS, "用途不明", "use unknown"),

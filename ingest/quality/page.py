@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ingest.quality.drawing import INKS, definitions, mark, marks_of, share_bar, source_map, time_strip
+from ingest.quality.drawing import INKS, definitions, ink, mark, marks_of, share_bar, source_map, time_strip
 from ingest.quality.measures import MEASURES, QUALITIES
-from ingest.quality.words import BETWEEN, COLUMNS, ELEMENTS, FIGURES, KINDS, STYLE
+from ingest.quality.words import BETWEEN, COLUMNS, ELEMENTS, FIGURES, KINDS, STYLE, UNITS
 
 
 def quality_page(document: Mapping[str, Any], names: tuple[str, str], badges: tuple[str, str] = ("", "")) -> str:
@@ -17,7 +17,7 @@ def quality_page(document: Mapping[str, Any], names: tuple[str, str], badges: tu
     names   the city in the local language and in English
     badges  what is always said about the data, in both languages; empty where nothing
     """
-    sections = "".join(_source(source, document["sheet"]) for source in document["sources"])
+    sections = "".join(_source(source) for source in document["sources"])
     badge = f'<p class="badge">{both(*badges)}</p>' if badges[0] else ""
     return (
         '<!DOCTYPE html>\n<html lang="zh-CN"><head><meta charset="utf-8"/>'
@@ -77,16 +77,20 @@ def _matrix(sources: Sequence[Mapping[str, Any]]) -> str:
 
 def _matrix_row(source: Mapping[str, Any]) -> str:
     accuracy = "–" if source["accuracy"] is None else f"±{source['accuracy']:g} m"
+    unit = "" if source["unit"] == "features" else " " + both(*UNITS[source["unit"]])
     cells = [
         f'<th scope="row"><a href="#{_anchor(source)}">{escape(source["name"])}</a></th>',
         f"<td>{both(*KINDS.get(source['kind'], (source['kind'], '')))}</td>",
-        f'<td class="n">{number(source["delivered"])}</td>',
+        f'<td class="n">{number(source["delivered"])}{unit}</td>',
         f'<td class="n">{number(source["kept"])}</td>',
         f'<td class="n">{escape(source["date"]) or "–"}</td>',
         f'<td class="n">{accuracy}</td>',
     ]
     for key in QUALITIES:
         found = [row for row in source["quality"][key] if row["fault"]]
+        if not found and key not in source["checked"]:
+            cells.append('<td class="q none"><span aria-label="未作检查 not checked">–</span></td>')
+            continue
         if not found:
             cells.append('<td class="q none"><span aria-label="未见问题 nothing found">○</span></td>')
             continue
@@ -94,8 +98,8 @@ def _matrix_row(source: Mapping[str, Any]) -> str:
         rest = f" <small>+{len(found) - 1}</small>" if len(found) > 1 else ""
         words = first["title"] + (f" {number(first['count'])}" if first["of"] else "")
         cells.append(
-            f'<td class="q" style="color:{INKS[key]}" title="{escape(first["title_en"])}">'
-            f"● <b>{escape(words)}</b>{rest}</td>"
+            f'<td class="q" style="color:{INKS[key]}">● <b>{escape(words)}</b>{rest}'
+            f'<span class="en" lang="en">{escape(first["title_en"])}</span></td>'
         )
     return f"<tr>{''.join(cells)}</tr>"
 
@@ -104,18 +108,20 @@ def _anchor(source: Mapping[str, Any]) -> str:
     return "s-" + escape("".join(c if c.isalnum() or c in "-_" else "-" for c in source["name"]))
 
 
-def _source(source: Mapping[str, Any], sheet: Mapping[str, Any] | None) -> str:
+def _source(source: Mapping[str, Any]) -> str:
     rows = [row for key in QUALITIES for row in source["quality"][key]]
-    marks = marks_of([row["measure"] for row in rows if row["fault"]])
+    shown = {fault["measure"] for fault in source["map"]["faults"]} if source["map"] else set()
+    marks = marks_of([row["measure"] for row in rows if row["measure"] in shown])
     kind = both(*KINDS.get(source["kind"], (source["kind"], "")))
     clean = not any(row["fault"] for row in rows)
     state = f'<p class="clean">○ {both("各项检查未见问题", "nothing found by any check")}</p>' if clean else ""
-    aside = _map(source, sheet, marks) + _times(source)
+    aside = _map(source, marks) + _times(source)
     body = f"{_facts(source)}{state}{_findings(rows, marks)}{_attributes(source)}{_steps(source)}"
     figure = f'<div class="aside">{aside}</div>' if aside else ""
+    style = " alone" if not aside else "" if shown or source["times"] else " slim"
     return (
         f'<article id="{_anchor(source)}"><h3>{escape(source["name"])} <small>{kind}</small></h3>'
-        f'<div class="pair{"" if aside else " alone"}"><div>{body}</div>{figure}</div></article>'
+        f'<div class="pair{style}"><div>{body}</div>{figure}</div></article>'
     )
 
 
@@ -123,16 +129,18 @@ def _facts(source: Mapping[str, Any]) -> str:
     undeclared = f'<span class="open">{both("未声明", "not declared")}</span>'
     accuracy = undeclared if source["accuracy"] is None else f"±{source['accuracy']:g} m"
     facts = [
-        (("交付", "delivered"), number(source["delivered"])),
+        (("交付", "delivered"), f"{number(source['delivered'])} {both(*UNITS[source['unit']])}"),
         (("入库", "kept"), number(source["kept"])),
         (("坐标系", "CRS"), escape(source["crs"]) or undeclared),
-        (("高程基准", "datum"), escape(source["vertical"]) or undeclared),
+        (("高程基准", "datum"), escape(source["vertical"])),
         (("声明精度", "accuracy"), accuracy),
         (("日期", "date"), escape(source["date"]) or undeclared),
         (("许可", "licence"), escape(source["licence"]) or undeclared),
     ]
-    if source["kept"] is None:
-        facts.pop(1)
+    # What a source cannot have is not asked of it.
+    no_place = {"CRS", "accuracy"} if "positional" not in source["checked"] else set()
+    absent = {word for word, key in (("kept", "kept"), ("datum", "vertical")) if source[key] in (None, "")}
+    facts = [(words, value) for words, value in facts if words[1] not in no_place | absent]
     return (
         '<dl class="facts">'
         + "".join(f"<div><dt>{both(*words)}</dt><dd>{value}</dd></div>" for words, value in facts)
@@ -145,8 +153,8 @@ def _findings(rows: Sequence[Mapping[str, Any]], marks: Mapping[str, int]) -> st
         return ""
     lines = []
     for row in rows:
-        share = f"{100 * row['count'] / row['of']:.2f} %" if row["of"] >= row["count"] > 0 else ""
-        sign = mark(row["measure"], marks[row["measure"]]) if row["measure"] in marks else ""
+        sign = f'<span style="color:{ink(row["measure"])}">●</span>' if row["fault"] else ""
+        sign = mark(row["measure"], marks[row["measure"]]) if row["measure"] in marks else sign
         quality = MEASURES[row["measure"]].quality
         zh = ELEMENTS.get(row["element"], row["element"])
         examples = "；".join(row["examples"])
@@ -155,11 +163,18 @@ def _findings(rows: Sequence[Mapping[str, Any]], marks: Mapping[str, int]) -> st
             f'<tr class="{"" if row["fault"] else "sub"}"><td class="m">{sign}</td>'
             f"<td><b>{both(row['title'], row['title_en'])}</b>{more}</td>"
             f'<td class="el">{both(QUALITIES[quality][0] + " · " + zh, row["element"])}</td>'
-            f'<td class="n">{number(row["count"]) if row["of"] else "–"}</td><td class="n">{share}</td></tr>'
+            f'<td class="n">{number(row["count"]) if row["of"] else "–"}</td>'
+            f'<td class="n">{_share(row["count"], row["of"])}</td></tr>'
         )
     head = [("", ""), ("发现", "finding"), ("质量元素", "quality element"), ("数量", "count"), ("占比", "share")]
     top = "".join(f'<th scope="col">{both(*words)}</th>' for words in head)
     return f'<table class="found"><thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+
+
+def _share(count: int, of: int) -> str:
+    if not of or count > of:
+        return ""
+    return "&lt;0.01 %" if 100.0 * count < 0.01 * of else f"{100.0 * count / of:.2f} %"
 
 
 def _attributes(source: Mapping[str, Any]) -> str:
@@ -190,19 +205,23 @@ def _steps(source: Mapping[str, Any]) -> str:
     return f"<h4>{both('来历与处理步骤', 'lineage and steps')}</h4><ol class='steps'>{items}</ol>"
 
 
-def _map(source: Mapping[str, Any], sheet: Mapping[str, Any] | None, marks: Mapping[str, int]) -> str:
-    if not source["map"] or sheet is None:
+def _map(source: Mapping[str, Any], marks: Mapping[str, int]) -> str:
+    if not source["map"]:
         return ""
-    picture = source_map(source["map"], sheet, marks, escape(f"{source['name']} 分布与问题位置 where the problems are"))
+    picture = source_map(source["map"], marks, escape(f"{source['name']} 分布与问题位置 where the problems are"))
     legend = []
     titles = {row["measure"]: row for rows in source["quality"].values() for row in rows}
     for fault in source["map"]["faults"]:
         row = titles[fault["measure"]]
-        off = f"（{fault['off']} 处在图外，记于图边 off the map）" if fault["off"] else ""
+        off = (
+            f"<small>（其中 {number(fault['off'])} 处在图外，记于图边 off the map, at its edge）</small>"
+            if fault["off"]
+            else ""
+        )
         shown = sum(cell[2] for cell in fault["cells"])
         legend.append(
             f"<li>{mark(fault['measure'], marks[fault['measure']])}{both(row['title'], row['title_en'])} "
-            f'<span class="n">{number(shown)}{off}</span></li>'
+            f'<span class="n">{number(shown)}<small>{off}</small></span></li>'
         )
     words = "".join(legend) or f"<li>{both('无可定位的问题', 'no fault with a place')}</li>"
     return f"<figure>{picture}<ul class='legend'>{words}</ul></figure>"
@@ -229,8 +248,9 @@ def _between(meetings: Sequence[Mapping[str, Any]]) -> str:
     for meeting in meetings:
         zh, en = BETWEEN[meeting["measure"]]
         figures = "".join(
-            f"<div><dt>{both(*FIGURES[key][:2])}</dt><dd>{number(value)}{FIGURES[key][2]}</dd></div>"
-            for key, value in meeting["figures"].items()
+            f"<div><dt>{both(*words[:2])}</dt><dd>{number(meeting['figures'][key])}{words[2]}</dd></div>"
+            for key, words in FIGURES.items()
+            if key in meeting["figures"]
         )
         pair = f"{escape(meeting['first'])} × {escape(meeting['second'])}"
         cards.append(f'<article class="meet"><h3>{pair} <small>{both(zh, en)}</small></h3><dl>{figures}</dl></article>')
@@ -240,12 +260,14 @@ def _between(meetings: Sequence[Mapping[str, Any]]) -> str:
 
 def _notes(document: Mapping[str, Any]) -> str:
     zh = (
-        f"质量类别与元素依 {document['standard']}。数量为受影响的要素、格网或观测行；○ 表示已检查而未见问题。"
-        "声明精度为来源自报的一倍中误差，非本报告实测。地图共用同一范围；灰度为疏密（地形图为高低），符号为问题所在格。"
+        f"质量类别与元素依 {document['standard']}。数量为受影响的要素、格网或观测行；○ 表示已检查而未见问题，"
+        "– 表示没有适用的检查。声明精度为来源自报的一倍中误差，非本报告实测。"
+        "地图有全域与建成区两种范围；灰度为疏密（地形图为高低），符号为问题所在格。"
     )
     en = (
         f"Qualities and elements after {document['standard']}. Counts are features, cells or rows affected; an open "
-        "circle: checked, nothing found. Declared accuracy is one sigma as the source states it, not measured here. All "
-        "maps share one extent; grey is density (height for terrain), marks show the cells with faults."
+        "circle: checked, nothing found; a dash: no check applies. Declared accuracy is one sigma as the source states "
+        "it, not measured here. Maps show the whole area or the built-up part; grey is density (height for terrain), "
+        "marks are cells with faults."
     )
     return f'<p>{escape(zh)}</p><p lang="en">{escape(en)}</p>'

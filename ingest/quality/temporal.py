@@ -48,7 +48,7 @@ def observation_quality(values: Values, streams: dict[str, Datastream]) -> tuple
     behind = tuple(f"{words[k]} {moment(t)}" for k, t in zip(series[:-1][late][:3], time[:-1][late][:3], strict=True))
     n, found = len(time), len(time) - int(np.count_nonzero(repeated))
     findings = [
-        Finding("time_gaps", int(np.count_nonzero(late)), len(words), examples=behind),
+        Finding("time_gaps", int(np.count_nonzero(late)), int(np.count_nonzero(inner)), examples=behind),
         Finding("time_missing", int(missing.sum()), found + int(missing.sum())),
         Finding("time_repeated", int(np.count_nonzero(repeated)), n),
         Finding(
@@ -63,7 +63,7 @@ def observation_quality(values: Values, streams: dict[str, Datastream]) -> tuple
     table = {
         "since": moment(float(time.min())),
         "until": moment(float(time.max())),
-        "step": float(np.nanmedian(steps)) if np.isfinite(steps).any() else None,
+        "step": float(np.median(steps[np.isfinite(steps)])) if np.isfinite(steps).any() else None,
         "series": len(words),
         "expected": found + int(missing.sum()),
         "found": found,

@@ -23,6 +23,12 @@ KINDS = {
     "observations": ("观测", "observations"),
     "incidents": ("事件", "incidents"),
 }
+UNITS = {
+    "features": ("个", "features"),
+    "rows": ("行", "rows"),
+    "cells": ("格", "cells"),
+    "points": ("点", "points"),
+}
 ELEMENTS = {
     "omission": "缺失",
     "commission": "多余",
@@ -95,6 +101,7 @@ thead .en{display:block;line-height:1.2}
 .matrix td,.matrix th{white-space:nowrap}
 .matrix td.q{white-space:normal;min-width:112px;line-height:1.35;font-size:13px}
 .matrix td.q b{font-weight:500}
+.matrix td.q .en{display:block}
 .matrix td.none{color:#8b8374}
 .n{text-align:right;white-space:nowrap}
 td.n,th.n{padding-right:18px}
@@ -103,12 +110,14 @@ a:hover,a:focus-visible{text-decoration:underline}
 .sources article{border-top:1px solid var(--soft);padding:16px 0 28px;break-inside:avoid}
 .pair{display:grid;grid-template-columns:minmax(0,1fr) 430px;gap:36px}
 .pair.alone{grid-template-columns:minmax(0,1fr)}
+.pair.slim{grid-template-columns:minmax(0,1fr) 240px}
+.slim .map text{font-size:6.4px}
 .facts{display:flex;flex-wrap:wrap;gap:4px 28px;margin-bottom:12px}
 .facts dt{font-size:12px;color:var(--soft)}
 .open{border-bottom:1px dashed var(--soft)}
 .clean{margin:8px 0;color:var(--green);font-weight:600}
 .found td.m{width:22px;padding-right:4px}
-.found .el{font-size:13px;color:var(--soft)}
+.found .el{font-size:13px;min-width:178px;color:var(--soft)}
 .found .el .en,.found b .en{display:block;line-height:1.3}
 .found tr.sub b{font-weight:400;padding-left:12px}
 .found b{font-weight:600}
@@ -121,9 +130,10 @@ outline:1px solid #cfc7b8}
 .bar i{display:block;height:100%;background:#8a9f95}
 .steps{padding-left:20px;font-size:13px;color:var(--soft);overflow-wrap:anywhere}
 .map{display:block;width:100%;height:auto;border:1px solid var(--line)}
-.map text{font-size:4.2px;fill:#4a453c}
+.map text{font-size:4.2px;fill:#3a352d;paint-order:stroke;stroke:#f6f3ec;stroke-width:1.2px;stroke-linejoin:round}
 .legend{list-style:none;font-size:13px;margin-top:6px}
 .legend .n{font-weight:600;white-space:normal}
+.legend small{font-weight:400;color:var(--soft)}
 .strip{display:block;width:100%;height:110px;background:#f6f3ec;border:1px solid var(--line)}
 .ends{display:flex;justify-content:space-between;font-size:12px;color:var(--soft);margin:2px 0 6px}
 .meets{display:grid;grid-template-columns:repeat(auto-fit,minmax(380px,1fr));gap:16px 36px}
@@ -133,7 +143,7 @@ outline:1px solid #cfc7b8}
 .meet dd{font-size:16px;font-weight:600}
 footer{border-top:1px solid var(--line);margin-top:24px;padding-top:12px;padding-bottom:40px;font-size:12px;
 color:var(--soft)}
-@media (max-width:900px){.pair{grid-template-columns:minmax(0,1fr)}.attrs{columns:1}
+@media (max-width:900px){.pair,.pair.slim{grid-template-columns:minmax(0,1fr)}.attrs{columns:1}
 header,main,footer{padding-left:16px;padding-right:16px}.meets{grid-template-columns:minmax(0,1fr)}}
 @media print{body{background:#fff;font-size:11px}.pair{grid-template-columns:minmax(0,1fr) 300px}
 header,main,footer{max-width:none;padding:0}}

@@ -104,7 +104,8 @@ def test_what_no_source_brings_any_more_is_taken_out(town, make_city):
     )
     run(smaller)
     assert [(i.kind, i.name) for i in smaller.store.items()] == [
-        ("document", "ingest_report"), ("document", "quality"), ("document", "sources"), ("layer", "building"), ("raster", "dem"),
+        ("document", "ingest_report"), ("document", "quality"), ("document", "sources"),
+        ("layer", "building"), ("raster", "dem"),
     ]  # fmt: skip
 
 
