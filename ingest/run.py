@@ -110,7 +110,7 @@ def _sniff(run: _Run) -> None:
         for source, reading in run.readings
         if isinstance(reading.noun, Layer) and not shapely.is_missing(reading.noun.geometry).all()
     ]
-    home = next(source.name for source, _ in run.readings if source.kind == "footprints")
+    home = next(source.name for source, _ in run.readings if source.kind in BUILDINGS)
     extents = [(part.source, part.layer.bounds) for part in placed] + [
         (source.name, reading.noun.geobox.bounds)
         for source, reading in run.readings

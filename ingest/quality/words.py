@@ -18,6 +18,7 @@ KINDS = {
     "facilities": ("设施", "facilities"),
     "population": ("人口", "population"),
     "hazards": ("风险源", "hazard sites"),
+    "citymodel": ("城市模型", "city model"),
     "points": ("点云", "point cloud"),
     "sensors": ("传感器", "sensors"),
     "observations": ("观测", "observations"),

@@ -193,7 +193,7 @@ def test_the_houses_of_a_spreadsheet_stand_at_the_first_of_two_latitudes(data):
 
 
 def test_fuji_is_read_from_the_colours_of_its_picture(data):
-    bounds = [138.0, 35.0, 139.0, 36.0]
+    bounds = [290_000.0, 3_910_000.0, 292_560.0, 3_912_560.0]
     extra = {"coding": "terrain-rgb", "bounds": bounds}
     dem = read(data, "dem-misc/fuji_terrain_rgb.png", "EPSG:32654", "dem", crs="EPSG:32654", extra=extra).noun
     assert dem.values.shape == (512, 512)
