@@ -127,7 +127,9 @@ def test_a_file_that_is_not_there_is_one_clear_line_and_the_others_still_come(tm
     words = ["fetch", str(tmp_path), "--bbox", *map(str, PLACE), "--what", "dem,roads", "--mirror", cloud.url]
     assert main(words) == 1
     said = capsys.readouterr()
-    assert re.search(r"failed: http.*_DEM\.tif: the service has no such file \(HTTP 404\): dem", said.out)
+    assert re.search(
+        r"failed: http.*_DEM\.tif: the service has no such file \(HTTP 404\).*: dem$", said.out, re.MULTILINE
+    )
     assert [s.name for s in open_city(tmp_path).sources] == ["overture-roads"]
 
 
