@@ -7,6 +7,7 @@ import filecmp
 import json
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,7 +61,7 @@ class Catalogue(Protocol):
         """Remember what the stage was built from."""
 
 
-class FileStore:
+class FileStore(ABC):
     """A store but for its layers, documents and live data; files are written in `scratch` and renamed into place."""
 
     def __init__(self, root: Path, frame: Frame, catalog: Catalogue) -> None:
@@ -151,9 +152,9 @@ class FileStore:
             return layer, keys, None
         return layer.take(range(limit)), keys[:limit], int(keys[limit - 1])
 
+    @abstractmethod
     def _read_layer(self, name: str, where: Where, columns: Iterable[str] | None) -> tuple[Layer, NDArray[np.int64]]:
         """The features that `where` chooses, in the order of their keys, and the keys."""
-        raise NotImplementedError
 
     def write_raster(self, name: str, raster: Raster, lineage: Lineage) -> Item:
         """Keep the raster under `name`."""
