@@ -11,6 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
+from twin.errors import MissingInputError
+
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -67,7 +69,12 @@ class Workers:
     def _executor(self) -> Any:
         if self.dask:
             if self._client is None:
-                from distributed import Client
+                try:
+                    from distributed import Client
+                except ImportError as error:
+                    raise MissingInputError(
+                        "--dask needs the package distributed: pip install pingcheng[dask]"
+                    ) from error
 
                 self._client = Client(self.dask)
             return self._client

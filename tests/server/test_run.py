@@ -8,9 +8,11 @@ import time
 import urllib.error
 import urllib.request
 
+import pyogrio
 import pytest
 
 from server.run import bind, make_server
+from tests.conftest import absent
 from twin.errors import OptionsError
 
 
@@ -88,9 +90,8 @@ print(json.dumps([sorted(roads["oid"]), str(roads.crs), list(near["oid"]), list(
 
 
 def test_gdal_reads_the_collections_as_a_client_of_the_standard(served):
-    pyogrio = pytest.importorskip("pyogrio")
     if "OAPIF" not in pyogrio.list_drivers():
-        pytest.skip("this GDAL has no OAPIF driver")
+        absent("GDAL's OAPIF driver")
     _, base = served
     # In a process of its own: the client holds the interpreter while it waits for the server.
     told = subprocess.run([sys.executable, "-c", GDAL, base], capture_output=True, text=True, timeout=60)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
 
 import pytest
 
-from twin import Lineage, OptionsError, Outcome, Report
+from twin import Lineage, MissingInputError, OptionsError, Outcome, Report
 from twin.options import as_table, describe_options, option, read_options
 from twin.outcome import merge_reports
 from twin.workers import Workers
@@ -84,6 +85,12 @@ def test_workers_keep_the_order_whatever_their_number():
         assert list(one.map(_square, range(20), "squares")) == expected
         assert list(two.map(_square, range(20))) == expected
     assert told[-1] == ("squares", 20, 20)
+
+
+def test_a_cluster_without_its_library_is_one_clear_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with Workers(1, dask="tcp://127.0.0.1:1") as cluster, pytest.raises(MissingInputError, match=r"pingcheng\[dask\]"):
+        list(cluster.map(_square, range(3)))
 
 
 def _fail(x: int) -> int:

@@ -1,4 +1,4 @@
-"""What keeps a city: one protocol, the embedded folder store behind it."""
+"""What keeps a city: one protocol; a folder or PostGIS behind it."""
 
 from twin.store.protocol import Item, LiveStore, RasterWriter, Store
 
