@@ -57,6 +57,11 @@ class _Run:
     heights: dict[str, Raster] = field(default_factory=dict)
     written: set[tuple[str, str]] = field(default_factory=set)
 
+    @property
+    def buildings(self) -> Layer:
+        """The buildings of all sources; an empty layer where none brings any."""
+        return self.layers["building"].noun if "building" in self.layers else Layer.empty("building", self.city.frame)
+
     def of(self, kind: str) -> list[Reading]:
         """Readings of one kind, in the order of city.toml."""
         return [reading for source, reading in self.readings if source.kind == kind]
@@ -68,10 +73,12 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
     writes      layers, rasters, points, live tables, documents `ingest_report` and `sources`; what an earlier run wrote
                 and no source brings any more is taken out. Everything but points and pictures is read before the
                 first write, and those are written first: a delivery that cannot be read leaves the layers as they were.
-    raises      MissingInputError without footprints; SourceError for a file that cannot
+    partial     a delivery without buildings or without ground is kept as it is; one warning says what L2 will lack
+    raises      MissingInputError without any source; SourceError for a file that cannot
                 be read or lacks what its declaration promises
     """
-    _require_footprints(city)
+    if not city.sources:
+        raise MissingInputError(f"{city.root}: nothing to ingest; add a [[source]] to city.toml")
     total = len(city.sources)
     readings = []
     for done, source in enumerate(city.sources):
@@ -90,17 +97,18 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
     _name_outsiders(run)
     _write_layers(run)
     _write_live(run)
-    if not city.sources_of("dem", "points"):
-        run.warnings.append(
-            'no source of kind "dem" or "points": L2 then needs flat ground declared, [l2.relief] level'
-        )
+    run.warnings += _lacks(run)
     return _finish(run)
 
 
-def _require_footprints(city: City) -> None:
-    kinds = {source.kind for source in city.sources}
-    if not kinds.intersection(BUILDINGS):
-        raise MissingInputError(f'{city.root}: no building footprints; add a [[source]] with kind = "footprints"')
+def _lacks(run: _Run) -> list[str]:
+    """One line for a partial delivery: what L2 will ask for in vain."""
+    lacks = []
+    if not len(run.buildings):
+        lacks.append('buildings (a source of kind "footprints" or "citymodel")')
+    if not run.city.sources_of("dem", "points"):
+        lacks.append('ground (a source of kind "dem" or "points", or flat ground declared, [l2.relief] level)')
+    return [f"partial delivery: L2 will lack {' and '.join(lacks)}"] if lacks else []
 
 
 def _sniff(run: _Run) -> None:
@@ -110,14 +118,14 @@ def _sniff(run: _Run) -> None:
         for source, reading in run.readings
         if isinstance(reading.noun, Layer) and not shapely.is_missing(reading.noun.geometry).all()
     ]
-    home = next(source.name for source, _ in run.readings if source.kind in BUILDINGS)
     extents = [(part.source, part.layer.bounds) for part in placed] + [
         (source.name, reading.noun.geobox.bounds)
         for source, reading in run.readings
         if isinstance(reading.noun, Raster | ImageStream)
     ]
     run.warnings += sniff_datums(placed)
-    run.warnings += sniff_extents(extents, home)
+    homes = [source.name for source, _ in run.readings if source.kind in BUILDINGS] or [name for name, _ in extents]
+    run.warnings += sniff_extents(extents, homes[0]) if homes else []
 
 
 def _gather_layers(run: _Run, registry: Registry) -> None:
@@ -128,9 +136,15 @@ def _gather_layers(run: _Run, registry: Registry) -> None:
                 found.setdefault(reading.noun.name, []).append((kind, reading))
     for name, parts in found.items():
         run.layers[name] = join_readings([reading for _, reading in parts], name, parts[0][0], run.city.frame)
-    if not len(run.layers["building"].noun):
-        names = ", ".join(source.name for source in run.city.sources_of(*BUILDINGS))
-        raise SourceError(f"{names}: no building in any footprint source; the recipe needs at least one")
+    declared = run.city.sources_of("footprints")
+    if declared and not len(run.buildings):
+        names = ", ".join(source.name for source in declared)
+        raise SourceError(f"{names}: no building in any footprint source; take the source out, or ask for it again")
+    if "building" in run.layers and not len(run.buildings):
+        # A model of terrain or roads alone: its words stay, an empty layer would pass for a city without buildings.
+        empty = run.layers.pop("building")
+        run.outcomes += empty.outcomes
+        run.warnings += empty.warnings
 
 
 def _join(run: _Run, options: IngestOptions) -> None:
@@ -143,11 +157,12 @@ def _join(run: _Run, options: IngestOptions) -> None:
         )
     if "address" in layers:
         addresses, buildings, figures = match_addresses(
-            compose_text(layers["address"].noun), layers["building"].noun, options.match
+            compose_text(layers["address"].noun), run.buildings, options.match
         )
         line = f"addresses matched within {options.match.distance:g} m, confidence >= {options.match.minimum:g}"
         layers["address"] = replace(layers["address"], noun=addresses, lineage=layers["address"].lineage.step(line))
-        layers["building"] = replace(layers["building"], noun=buildings)
+        if "building" in layers:
+            layers["building"] = replace(layers["building"], noun=buildings)
         run.figures |= figures
 
 
@@ -196,7 +211,9 @@ def _write_models(run: _Run) -> None:
 
 def _name_outsiders(run: _Run) -> None:
     """Footprints that no ground lies under stay, but are named."""
-    store, buildings = run.city.store, run.layers["building"].noun
+    store, buildings = run.city.store, run.buildings
+    if not len(buildings):
+        return
     if "dem" in run.heights:
         outside = _outside_raster(buildings, run.heights["dem"])
         where = "高程数据范围之外 / footprint outside the DEM"
@@ -241,7 +258,7 @@ def _write_live(run: _Run) -> None:
     aliases: dict[str, str] = {}
     for reading in run.layers.values():
         aliases |= {oid: oid for oid in reading.noun.oid.tolist()}
-    buildings = run.layers["building"].noun
+    buildings = run.buildings
     ids = zip(buildings.column("source_id").tolist(), buildings.oid.tolist(), strict=True)
     aliases = {key: oid for key, oid in ids if key} | aliases
     for kind in LIVE:
@@ -286,7 +303,7 @@ def _write_imagery(run: _Run) -> None:
 
 
 def _finish(run: _Run) -> Report:
-    store, buildings = run.city.store, run.layers["building"].noun
+    store, buildings = run.city.store, run.buildings
     for item in store.items():
         ours = (item.kind == "layer" and item.name in FEATURE_CLASSES) or item.kind == "points"
         ours = ours or (item.kind == "model" and item.name == "citymodel")

@@ -32,6 +32,7 @@ from models_l2.heights import EVIDENCE, Evidence, Heights, decide, from_storeys,
 from models_l2.relief import ReliefFigures, make_relief
 from models_l2.validity import CODES
 from twin.city import City
+from twin.errors import MissingInputError
 from twin.features import Layer, Objects, objects
 from twin.meshes import Solids
 from twin.outcome import Outcome, Report
@@ -68,7 +69,11 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     writes   raster relief, model l2, layer building_l2, document l2_report
     raises   MissingInputError where there is no building layer or nothing to make the ground from
     """
-    city.require("layer", "building", "ingest")
+    if not city.store.has("layer", "building"):
+        raise MissingInputError(
+            f"{city.name_en}: the store has no layer 'building'; declare a [[source]] with kind = \"footprints\" or "
+            f'"citymodel" in city.toml, then run `twin ingest {city.root}`'
+        )
     relief = make_relief(city.store, city.frame, options.relief)
     layer = city.store.read_layer("building").sort()
     polygons, outline = footprints.clean(layer.geometry, options.footprints)

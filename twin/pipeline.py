@@ -52,7 +52,7 @@ _GROUND = (("raster", "relief"),)
 _BUILT = (("layer", "building_l2"),)
 
 STAGES: tuple[Stage, ...] = (
-    Stage("ingest", "ingest.run", "IngestOptions", "数据接入 / ingest", (), (("layer", "building"),)),
+    Stage("ingest", "ingest.run", "IngestOptions", "数据接入 / ingest", (), (("document", "ingest_report"),)),
     Stage(
         "l2",
         "models_l2.build",

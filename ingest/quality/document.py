@@ -55,7 +55,8 @@ def quality_document(
     layers      what became of them together: layer name -> reading
     outside     outcomes of footprints no ground lies under
     """
-    stock = (reading.noun for reading in layers.values() if reading.noun.name == "building")
+    every = [reading.noun for reading in layers.values()]
+    stock = [layer for layer in every if layer.name == "building" and len(layer)] or every
     sheets = maps.sheets_of(stock, heights.get("dem"))
     streams: dict[str, Datastream] = {}
     targets = {oid for reading in layers.values() for oid in reading.noun.oid.tolist()}

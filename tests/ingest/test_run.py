@@ -4,6 +4,9 @@ import shapely
 
 from ingest.run import IngestOptions, build
 from ingest.sources import READERS, register
+from models_l2.build import L2Options
+from models_l2.build import build as raise_buildings
+from twin import pipeline
 from twin.errors import MissingInputError, SourceError
 from twin.workers import Workers
 
@@ -130,10 +133,47 @@ def test_the_report_document_tells_counts_and_completeness(town):
     assert sources[1]["tally"] == {"features": 5, "invalid": 1, "fallback": 3, "skipped": 0}
 
 
-def test_without_footprints_nothing_starts(make_city, write_raster, ground):
+def test_without_any_source_nothing_starts(make_city):
+    with pytest.raises(MissingInputError, match=r"nothing to ingest; add a \[\[source\]\]"):
+        run(make_city())
+
+
+def test_a_dem_alone_is_kept_and_l2_says_what_it_lacks(make_city, write_raster, ground):
     write_raster("dem.tif", ground)
-    with pytest.raises(MissingInputError, match=r'no building footprints; add a .* kind = "footprints"'):
-        run(make_city({"kind": "dem", "path": "dem.tif"}))
+    city = make_city({"kind": "dem", "path": "dem.tif"})
+    report = run(city)
+    assert report.warnings == (
+        'partial delivery: L2 will lack buildings (a source of kind "footprints" or "citymodel")',
+    )
+    assert [(i.kind, i.name) for i in city.store.items() if i.kind != "document"] == [("raster", "dem")]
+    with pytest.raises(MissingInputError, match=r"no layer 'building'; declare a \[\[source\]\]"):
+        raise_buildings(city, L2Options(), Workers(1))
+
+
+def test_observations_alone_are_kept_and_the_one_warning_names_both_lacks(make_city, tmp_path):
+    (tmp_path / "o.csv").write_text("datastream,time,value\ns1/tilt,2026-06-21T00:00:00Z,0.5\n")
+    city = make_city({"kind": "observations", "path": "o.csv"})
+    report = run(city)
+    assert len(report.warnings) == 1
+    assert "lack buildings" in report.warnings[0]
+    assert "and ground" in report.warnings[0]
+    assert [o.value for o in city.store.live.latest()] == [0.5]
+
+
+def test_addresses_without_buildings_keep_their_text_and_no_match(make_city, tmp_path):
+    (tmp_path / "a.csv").write_text("oid,road,number,lon,lat\nA1,鼓楼东街,1号,114.0,40.0\n", encoding="utf-8")
+    city = make_city({"kind": "addresses", "path": "a.csv", "crs": "EPSG:4326"})
+    assert run(city).figures["addresses_matched"] == 0
+    assert city.store.read_layer("address").column("text").tolist() == ["鼓楼东街1号"]
+
+
+def test_the_recipe_stops_at_l2_with_one_line_and_does_not_ingest_again(make_city, write_raster, ground):
+    write_raster("dem.tif", ground)
+    city = make_city({"kind": "dem", "path": "dem.tif"})
+    for _ in range(2):
+        with pytest.raises(MissingInputError, match="no layer 'building'"):
+            pipeline.run(city, Workers(1))
+    assert pipeline.run(city, Workers(1), only=["ingest"]) == []
 
 
 def test_an_empty_layer_is_a_warning_unless_it_is_the_only_building_source(
