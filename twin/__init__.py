@@ -17,7 +17,7 @@ from twin.frames import Frame
 from twin.grid import GeoBox, Raster
 from twin.lineage import Lineage
 from twin.live import Datastream, Incident, Observation, Thing
-from twin.meshes import MATERIALS, Material, Solids, Surface
+from twin.meshes import MATERIALS, Material, Skin, Solids, Surface, Texture
 from twin.outcome import Outcome, Report
 from twin.points import PointCloud
 from twin.store import Store
@@ -46,12 +46,14 @@ __all__ = [
     "PointCloud",
     "Raster",
     "Report",
+    "Skin",
     "Solids",
     "Source",
     "SourceError",
     "Store",
     "StoreError",
     "Surface",
+    "Texture",
     "Thing",
     "TwinError",
     "Workers",

@@ -69,6 +69,62 @@ def material_code(name: str) -> int:
     raise NotFoundError(f"no material {name!r}; known: {', '.join(m.name for m in MATERIALS)}")
 
 
+WRAPS = ("repeat", "mirror", "clamp")
+
+
+@dataclass(frozen=True, slots=True)
+class Texture:
+    """A picture that faces wear.
+
+    image   name under which the store keeps the file: hash of its bytes and suffix, so the same picture has one name
+    wrap    what is beyond its edge: "repeat", "mirror" or "clamp" (glTF 2.0 sampler)
+    """
+
+    image: str
+    wrap: str = "repeat"
+
+
+@dataclass(frozen=True, slots=True)
+class Skin:
+    """What the m faces of a batch wear over their material: colours and pictures as delivered.
+
+    colour      (m, 4) u1, sRGB and opacity; opacity 0 where the source tells no colour, then `material` holds
+    texture     (m,) i4, index into `textures`, -1 where a face wears none
+    uv          (m, 3, 2) f4, place of each corner in the picture: (0, 0) its lower left, (1, 1) its upper right
+    textures    the pictures that are worn
+    """
+
+    colour: NDArray[np.uint8]
+    texture: NDArray[np.int32]
+    uv: NDArray[np.float32]
+    textures: tuple[Texture, ...] = ()
+
+    def __post_init__(self) -> None:
+        m = len(self.texture)
+        fits = self.colour.shape == (m, 4) and self.uv.shape == (m, 3, 2)
+        if not fits or (m and not -1 <= int(self.texture.min()) <= int(self.texture.max()) < len(self.textures)):
+            raise GeometryError(f"skin: {m} faces, {len(self.textures)} textures do not fit colour, texture or uv")
+
+    @staticmethod
+    def bare(m: int) -> Skin:
+        """The skin of m faces that wear nothing."""
+        return Skin(np.zeros((m, 4), np.uint8), np.full(m, -1, np.int32), np.zeros((m, 3, 2), np.float32))
+
+    @property
+    def is_bare(self) -> bool:
+        """True where no face wears anything."""
+        return not self.textures and not self.colour[:, 3].any()
+
+    def take(self, index: ArrayLike) -> Skin:
+        """The faces at `index` (k,) int, in that order, and only the pictures that they wear."""
+        rows = np.asarray(index, dtype=np.intp)
+        texture = self.texture[rows]
+        worn = np.unique(texture[texture >= 0])
+        place = np.full(len(self.textures) + 1, -1, np.int32)
+        place[worn] = np.arange(len(worn), dtype=np.int32)
+        return Skin(self.colour[rows], place[texture], self.uv[rows], tuple(self.textures[k] for k in worn.tolist()))
+
+
 @dataclass(frozen=True, slots=True)
 class Solids:
     """A batch of closed meshes.
@@ -83,6 +139,7 @@ class Solids:
     lod             (b,) u1, level of detail times ten: 12, 13, 22, 30
     material        (m,) u1, index into MATERIALS
     attributes      name -> (b,) f8 or object array of str; "owner" names the city object that a part belongs to
+    skin            colours and pictures of the faces; None where the source brings none
     """
 
     frame: Frame
@@ -95,6 +152,7 @@ class Solids:
     lod: NDArray[np.uint8]
     material: NDArray[np.uint8]
     attributes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    skin: Skin | None = None
 
     def __post_init__(self) -> None:
         b, n, m = len(self.oid), len(self.vertices), len(self.faces)
@@ -104,6 +162,7 @@ class Solids:
             "lod": (len(self.lod), b),
             "surface": (len(self.surface), m),
             "material": (len(self.material), m),
+            "skin": (m if self.skin is None else len(self.skin.texture), m),
             **{key: (len(values), b) for key, values in self.attributes.items()},
         }
         wrong = [key for key, (have, want) in sizes.items() if have != want]
@@ -193,6 +252,7 @@ class Solids:
             lod=self.lod[rows],
             material=self.material[face_at],
             attributes={key: values[rows] for key, values in self.attributes.items()},
+            skin=None if self.skin is None else self.skin.take(face_at),
         )
 
 
@@ -216,6 +276,23 @@ def concatenate(parts: Sequence[Solids]) -> Solids:
         np.concatenate([part.lod for part in parts]),
         np.concatenate([part.material for part in parts]),
         {key: np.concatenate([part.attributes[key] for part in parts]) for key in sorted(shared)},
+        _join_skins(parts),
+    )
+
+
+def _join_skins(parts: Sequence[Solids]) -> Skin | None:
+    if all(part.skin is None for part in parts):
+        return None
+    skins = [part.skin or Skin.bare(len(part.faces)) for part in parts]
+    code = {texture: 0 for skin in skins for texture in skin.textures}
+    code = {texture: k for k, texture in enumerate(code)}
+    # The last place answers for -1: a face without a picture.
+    places = [np.array([*(code[texture] for texture in skin.textures), -1], np.int32) for skin in skins]
+    return Skin(
+        np.concatenate([skin.colour for skin in skins]),
+        np.concatenate([place[skin.texture] for skin, place in zip(skins, places, strict=True)]),
+        np.concatenate([skin.uv for skin in skins]),
+        tuple(code),
     )
 
 

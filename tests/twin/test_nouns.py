@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiny import EAST, FRAME, NORTH, relief
-from twin import Frame, FrameMismatchError, GeoBox, GeometryError, Layer, NotFoundError, Raster, Solids
+from twin import Frame, FrameMismatchError, GeoBox, GeometryError, Layer, NotFoundError, Raster, Skin, Solids, Texture
 from twin.features import objects
 from twin.grid import require_same_frame
 from twin.meshes import concatenate, material_code
@@ -62,6 +64,37 @@ def test_take_undoes_concatenate():
     assert np.array_equal(middle.vertices, parts[1].vertices)
     assert np.array_equal(middle.faces, parts[1].faces)
     assert batch.take([2, 0]).attributes["name"].tolist() == ["c", "a"]
+
+
+def dressed(name: str, image: str) -> Solids:
+    """A tetrahedron whose last face wears a picture and whose first is red."""
+    skin = Skin.bare(4)
+    skin.colour[0] = (255, 0, 0, 255)
+    skin.texture[3] = 0
+    skin.uv[3] = [[0, 0], [1, 0], [0, 1]]
+    worn = Skin(skin.colour, skin.texture, skin.uv, (Texture(image),))
+    return replace(tetrahedron(name), skin=worn)
+
+
+def test_skins_go_with_their_faces_and_pictures_are_named_once():
+    batch = concatenate([dressed("a", "one.jpg"), tetrahedron("b"), dressed("c", "two.jpg"), dressed("d", "one.jpg")])
+    assert [texture.image for texture in batch.skin.textures] == ["one.jpg", "two.jpg"]
+    assert batch.skin.texture.tolist() == [-1, -1, -1, 0, *[-1] * 4, -1, -1, -1, 1, -1, -1, -1, 0]
+    picked = batch.take([2, 1])
+    assert [texture.image for texture in picked.skin.textures] == ["two.jpg"]
+    assert picked.skin.texture.tolist() == [-1, -1, -1, 0, *[-1] * 4]
+    assert picked.skin.uv[3].tolist() == [[0, 0], [1, 0], [0, 1]]
+    assert picked.skin.colour[[0, 4]].tolist() == [[255, 0, 0, 255], [0, 0, 0, 0]]
+    assert batch.take([1]).skin.is_bare
+    assert concatenate([tetrahedron("a"), tetrahedron("b")]).skin is None
+
+
+def test_a_skin_that_names_a_picture_it_has_not_is_refused():
+    bare = Skin.bare(4)
+    with pytest.raises(GeometryError, match="skin: 4 faces, 0 textures"):
+        Skin(bare.colour, np.zeros(4, np.int32), bare.uv)
+    with pytest.raises(GeometryError, match="skin"):
+        replace(tetrahedron("a"), skin=Skin.bare(3))
 
 
 def test_offsets_that_do_not_fit_are_refused():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +16,34 @@ from twin.errors import StoreError
 from twin.features import objects
 from twin.frames import Frame
 from twin.grid import Bounds
-from twin.meshes import Solids
+from twin.meshes import Skin, Solids, Texture
 from twin.points import PointCloud, merge_points
 
 _LISTS = {"vertices": pa.float64(), "faces": pa.int32(), "surface": pa.uint8(), "material": pa.uint8()}
+_SKIN = {"colour": pa.uint8(), "texture": pa.int32(), "uv": pa.float32()}
 
 
-def write_solids(path: Path, batches: Iterable[tuple[str, Solids]]) -> dict[str, Any]:
-    """Write the cells as they come; returns {"cells": [...], "count": solids, "extent": bounds or None}."""
+def write_solids(path: Path, batches: Iterable[tuple[str, Solids]], skinned: bool = False) -> dict[str, Any]:
+    """Write the cells as they come; returns {"cells": [...], "count": solids, "extent": bounds or None}.
+
+    skinned     whether the file has columns for skins; they cost nothing but offsets where a batch is bare
+    raises      StoreError for a batch with a skin in a file without such columns
+    """
     cells: list[str] = []
     count, extents, writer = 0, [], None
     with pa.OSFile(str(path), "wb") as sink:
         for cell, solids in batches:
             if not len(solids):
                 continue
-            batch = _solids_to_batch(solids)
+            batch, textures = _solids_to_batch(solids, skinned)
             if writer is None:
                 writer = pa.ipc.new_file(sink, batch.schema)
-            writer.write_batch(batch, custom_metadata={"cell": cell})
+            writer.write_batch(batch, custom_metadata={"cell": cell} | textures)
             cells.append(cell)
             count += len(solids)
             extents.append(solids.bounds)
         if writer is None:
-            writer = pa.ipc.new_file(sink, _solids_to_batch(Solids.empty(Frame(""))).schema)
+            writer = pa.ipc.new_file(sink, _solids_to_batch(Solids.empty(Frame("")), skinned)[0].schema)
         writer.close()
     return {"cells": cells, "count": count, "extent": _union(extents)}
 
@@ -51,7 +57,8 @@ def read_solids(path: Path, frame: Frame, cells: Iterable[str] | None = None) ->
             batch, metadata = reader.get_batch_with_custom_metadata(place)
             cell = metadata[b"cell"].decode()
             if wanted is None or cell in wanted:
-                yield cell, _solids_from_batch(batch, frame)
+                solids = _solids_from_batch(batch, frame)
+                yield cell, replace(solids, skin=_skin_from_batch(batch, metadata.get(b"textures")))
 
 
 def write_clouds(path: Path, clouds: Iterable[PointCloud]) -> dict[str, Any]:
@@ -88,7 +95,7 @@ def read_clouds(path: Path, frame: Frame, bounds: Bounds | None = None) -> Point
     return merge_points(found[1:] if len(found) > 1 else found)
 
 
-def _solids_to_batch(solids: Solids) -> pa.RecordBatch:
+def _solids_to_batch(solids: Solids, skinned: bool) -> tuple[pa.RecordBatch, dict[str, str]]:
     vertices, faces = solids.vertex_offset, solids.face_offset
     local = solids.faces - np.repeat(vertices[:-1], np.diff(faces))[:, None] if len(solids) else solids.faces
     flat: dict[str, tuple[NDArray[np.int64], NDArray[Any]]] = {
@@ -106,7 +113,38 @@ def _solids_to_batch(solids: Solids) -> pa.RecordBatch:
     for name, values in solids.attributes.items():
         kind = pa.float64() if values.dtype.kind == "f" else pa.string()
         columns[f"@{name}"] = pa.array(values if kind == pa.float64() else values.tolist(), kind)
-    return pa.RecordBatch.from_pydict(columns)
+    skin = solids.skin
+    if skin is not None and not skinned:
+        raise StoreError("solids with colours or pictures in a model kept without; give write_model its images")
+    if skinned:
+        columns |= _skin_columns(skin, faces)
+    textures = [] if skin is None else [[texture.image, texture.wrap] for texture in skin.textures]
+    return pa.RecordBatch.from_pydict(columns), {"textures": json.dumps(textures)} if textures else {}
+
+
+def _skin_columns(skin: Skin | None, faces: NDArray[np.int64]) -> dict[str, Any]:
+    """The skin as lists by solid; empty lists where nothing is worn."""
+    if skin is None or skin.is_bare:
+        skin, faces = Skin.bare(0), np.zeros_like(faces)
+    flat = {
+        "colour": (faces * 4, skin.colour.reshape(-1)),
+        "texture": (faces, skin.texture),
+        "uv": (faces * 6, skin.uv.reshape(-1)),
+    }
+    return {
+        name: pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values, _SKIN[name]))
+        for name, (offsets, values) in flat.items()
+    }
+
+
+def _skin_from_batch(batch: pa.RecordBatch, textures: bytes | None) -> Skin | None:
+    if "texture" not in batch.schema.names:
+        return None
+    colour, texture, uv = (batch.column(name).values.to_numpy(zero_copy_only=False) for name in _SKIN)
+    if not len(texture):
+        return None
+    worn = tuple(Texture(image, wrap) for image, wrap in json.loads(textures or b"[]"))
+    return Skin(colour.reshape(-1, 4), texture, uv.reshape(-1, 3, 2), worn)
 
 
 def _solids_from_batch(batch: pa.RecordBatch, frame: Frame) -> Solids:

@@ -25,7 +25,8 @@ from twin.meshes import Solids
 from twin.points import PointCloud
 from twin.store.catalog import digest_of, write_atomic
 from twin.store.geopackage import Where
-from twin.store.protocol import Item, RasterWriter
+from twin.store.images import ImageShelf
+from twin.store.protocol import ImageSource, Item, RasterWriter
 
 _FOLDERS = {
     "layer": ("layers", ".gpkg"),
@@ -69,6 +70,7 @@ class FileStore(ABC):
         self.frame = frame
         self.tiles_dir = root / "tiles"
         self.catalog = catalog
+        self._images = ImageShelf(root / "images")
 
     def items(self, kind: str | None = None) -> list[Item]:
         """The catalogue, sorted by kind and name."""
@@ -86,6 +88,8 @@ class FileStore(ABC):
         """Take the item out; nothing where there is none."""
         self.catalog.drop(kind, name)
         self.path(kind, name).unlink(missing_ok=True)
+        if kind == "model":
+            self._sweep_images()
 
     def path(self, kind: str, name: str) -> Path:
         """Where the file of an item lies."""
@@ -103,12 +107,17 @@ class FileStore(ABC):
         self.catalog.put_stamp(stage, stamp)
 
     def size(self, kind: str, name: str) -> int | None:
-        """Bytes the item takes; None where it is not there."""
+        """Bytes the item takes, its pictures included; None where it is not there."""
         path = self.path(kind, name)
-        return path.stat().st_size if path.exists() else None
+        if not path.exists():
+            return None
+        return path.stat().st_size + sum(self._images.size(image) for image in self._images_of(kind, name))
 
     def digest(self, kind: str, name: str) -> str:
-        """Hash of what is kept now, to hold against the catalogue."""
+        """Hash of what is kept now, to hold against the catalogue; no hash at all where a picture is damaged."""
+        for image in self._images_of(kind, name):
+            if not self._images.is_sound(image):
+                return f"picture {image} is damaged or gone"
         return digest_of(self.path(kind, name))
 
     @contextmanager
@@ -211,13 +220,36 @@ class FileStore(ABC):
         self.item("points", name)
         return columnar.read_clouds(self.path("points", name), self.frame, bounds)
 
-    def write_model(self, name: str, batches: Iterable[tuple[str, Solids]], lineage: Lineage) -> Item:
-        """Keep solids by cell under `name`."""
+    def write_model(
+        self,
+        name: str,
+        batches: Iterable[tuple[str, Solids]],
+        lineage: Lineage,
+        images: ImageSource | None = None,
+    ) -> Item:
+        """Keep solids by cell under `name`, and the pictures they wear."""
         from twin.store import columnar
 
+        worn: dict[str, None] = {}
+        shelved = batches if images is None else self._images.shelve(batches, images, worn)
         with self._place("model", name) as beside:
-            told = columnar.write_solids(beside, batches)
-        return self._keep("model", name, lineage, told["extent"], told["count"], {"cells": told["cells"]})
+            told = columnar.write_solids(beside, shelved, skinned=images is not None)
+        extra = {"cells": told["cells"]} | ({"images": sorted(worn)} if images is not None else {})
+        item = self._keep("model", name, lineage, told["extent"], told["count"], extra)
+        self._sweep_images()
+        return item
+
+    def read_image(self, name: str) -> bytes:
+        """A picture that the faces of a model wear, as delivered; NotFoundError where there is none."""
+        return self._images.read(name)
+
+    def _images_of(self, kind: str, name: str) -> list[str]:
+        item = self.catalog.find(kind, name) if kind == "model" else None
+        return [] if item is None else list(item.extra.get("images", ()))
+
+    def _sweep_images(self) -> None:
+        """Pictures that no model names are let go; the catalogue line that named them is gone by now."""
+        self._images.sweep({image for item in self.items("model") for image in item.extra.get("images", ())})
 
     def read_model(self, name: str, cells: Iterable[str] | None = None) -> Iterator[tuple[str, Solids]]:
         """(cell, solids) one cell at a time."""

@@ -51,6 +51,13 @@ class RasterWriter(Protocol):
         """Put `values` (ny, nx) or (band, ny, nx) with its north-west cell at (row, col)."""
 
 
+class ImageSource(Protocol):
+    """Gives pictures one at a time, so that those of a whole city never lie in memory together."""
+
+    def __getitem__(self, name: str) -> bytes:
+        """The bytes of the picture of that name."""
+
+
 class LiveStore(Protocol):
     """Things, observations and incidents; many readers beside one writer."""
 
@@ -172,11 +179,25 @@ class Store(Protocol):
     def read_points(self, name: str, *, bounds: Bounds | None = None) -> PointCloud:
         """The points inside `bounds`, or all."""
 
-    def write_model(self, name: str, batches: Iterable[tuple[str, Solids]], lineage: Lineage) -> Item:
-        """Keep solids by cell under `name`; all batches carry the same attributes."""
+    def write_model(
+        self,
+        name: str,
+        batches: Iterable[tuple[str, Solids]],
+        lineage: Lineage,
+        images: ImageSource | None = None,
+    ) -> Item:
+        """Keep solids by cell under `name`; all batches carry the same attributes.
+
+        images  gives the bytes of the pictures that skins name; None where no batch has a skin. A picture is kept
+                once, whatever the number of models that wear it, and goes with the last of them.
+        raises  StoreError for a skin where no images are given, or for a picture whose bytes do not fit its name
+        """
 
     def read_model(self, name: str, cells: Iterable[str] | None = None) -> Iterator[tuple[str, Solids]]:
         """(cell, solids) one cell at a time, in the order they were written."""
+
+    def read_image(self, name: str) -> bytes:
+        """A picture that the faces of a model wear, as delivered; NotFoundError where there is none."""
 
     def model_cells(self, name: str) -> list[str]:
         """The cells of a model."""
