@@ -40,10 +40,14 @@ what comes, and from where (licence and attribution are written into city.toml a
   dem         Copernicus DEM GLO-30, one-degree tiles          service copernicus-dem
   buildings   Overture Maps footprints                         services overture-stac, overture
   roads       Overture Maps road and rail centre lines         services overture-stac, overture
+  addresses   Overture Maps; none in mainland China            services overture-stac, overture
   imagery     Sentinel-2 true colour, the clearest scenes      services sentinel-stac, sentinel-2
+  osm-buildings, osm-roads, osm-addresses                      service openstreetmap (extracts by Geofabrik)
 examples:
   twin fetch datong --bbox 113.24 40.05 113.36 40.13
+  twin fetch datong --bbox 113.24 40.05 113.36 40.13 --dry-run
   twin fetch datong --bbox 113.24 40.05 113.36 40.13 --what dem,buildings --mirror https://mirror.example/open-data
+  twin fetch datong --bbox 113.24 40.05 113.36 40.13 --what osm-addresses --extract asia/china/shanxi
 DIR gets a city.toml where it has none: CGCS2000 Gauss-Kruger in China, UTM elsewhere. Sources that are declared already
 stay as they are. Run the same command again after a break: whole files stay, parts go on where they broke off.
 Remove sources/originals to ask for newer data.
@@ -132,10 +136,12 @@ def _add_fetching(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bbox", nargs=4, type=float, required=True, metavar=("W", "S", "E", "N"), help="the place, degrees, WGS 84"
     )
-    what = "dem,buildings,roads,imagery"
-    parser.add_argument("--what", default=what, metavar="LIST", help=f"comma-separated (default {what})")
+    what = "dem,buildings,roads,addresses,imagery"
+    parser.add_argument("--what", "--only", default=what, metavar="LIST", help=f"comma-separated (default {what})")
+    parser.add_argument("--dry-run", action="store_true", help="say what would come and how large it is; write nothing")
     parser.add_argument("--mirror", default="", metavar="URL", help="each service at URL/<service> instead of its own")
     parser.add_argument("--release", default="", help="Overture release, as 2025-09-24.0 (default: the latest)")
+    parser.add_argument("--extract", default="", metavar="NAME", help="OpenStreetMap extract, as asia/china/shanxi")
     parser.add_argument("--dates", default="", metavar="FROM/TO", help="days of the imagery, as 2025-05-01/2025-09-30")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
@@ -211,11 +217,12 @@ def _init(args: argparse.Namespace) -> int:
 
 def _fetch(args: argparse.Namespace) -> int:
     from ingest.fetch.build import Wish, fetch
+    from ingest.fetch.sizes import weigh
 
     what = tuple(filter(None, args.what.split(",")))
-    wish = Wish(args.bbox, what, args.mirror, args.release, args.dates)
+    wish = Wish(args.bbox, what, args.mirror, args.release, args.extract, args.dates)
     with Progress() as progress:
-        report = fetch(Path(args.dir), wish, progress)
+        report = (weigh if args.dry_run else fetch)(Path(args.dir), wish, progress)
     return _print_reports([report], args.json)
 
 

@@ -14,11 +14,13 @@ from ingest.fetch import declare
 from ingest.fetch.download import AbsentError, Patience, Tell, download
 from ingest.fetch.ledger import Ledger
 from ingest.fetch.places import Place, degree_tiles, read_place, tile_stem
+from ingest.fetch.scenes import Scene, choose_scenes, read_scenes
 from ingest.fetch.services import Service, read_services
 from twin.city import open_city
 from twin.errors import OptionsError, SourceError
 from twin.outcome import Outcome, Report
 
+USUAL = ("dem", "buildings", "roads", "addresses", "imagery")
 MARGIN = 0.01  # deg around the place for rasters, so that no edge is missing after warping
 
 
@@ -27,16 +29,18 @@ class Wish:
     """What to fetch.
 
     bbox        west, south, east, north in degrees, WGS 84
-    what        dem, buildings, roads, imagery
+    what        dem, buildings, roads, addresses, imagery; osm-buildings, osm-roads, osm-addresses
     mirror      address that replaces the services' own
     release     Overture release, the latest where empty
+    extract     OpenStreetMap extract, as asia/china/shanxi; the smallest that holds the place where empty
     dates       RFC 3339 interval of the imagery, for example 2025-05-01/2025-09-30; newest hundred scenes where empty
     """
 
     bbox: Sequence[float]
-    what: Sequence[str] = ("dem", "buildings", "roads", "imagery")
+    what: Sequence[str] = USUAL
     mirror: str = ""
     release: str = ""
+    extract: str = ""
     dates: str = ""
     patience: Patience = field(default_factory=Patience)
 
@@ -47,9 +51,15 @@ class Wish:
                 raise OptionsError(f"--what {word}: unknown; there are {', '.join(KINDS)}")
         if self.release and not re.fullmatch(r"\d{4}-\d{2}-\d{2}\.\d+", self.release):
             raise OptionsError(f"--release {self.release!r}: wants a name like 2025-09-24.0")
+        if self.extract and not re.fullmatch(r"[a-z0-9-]+(/[a-z0-9-]+)*", self.extract):
+            raise OptionsError(f"--extract {self.extract!r}: wants a name like asia/china/shanxi")
         if self.dates and not re.fullmatch(r"\d{4}-\d{2}-\d{2}/\d{4}-\d{2}-\d{2}", self.dates):
             raise OptionsError(f"--dates {self.dates!r}: wants an interval like 2025-05-01/2025-09-30")
         return read_place(self.bbox)
+
+
+class EmptyError(SourceError):
+    """The service answers, and has nothing of the kind in this place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,8 @@ def fetch(root: Path, wish: Wish, tell: Tell | None = None) -> Report:
     for word in dict.fromkeys(wish.what):
         try:
             tables.append(KINDS[word](errand))
+        except EmptyError as error:
+            outcomes.append(Outcome(word, "skipped", str(error), "fetch"))
         except SourceError as error:
             outcomes.append(Outcome(word, "failed", str(error), "fetch"))
     added = declare.add_sources(city, tables)
@@ -132,7 +144,7 @@ def _dem(errand: Errand) -> dict[str, Any]:
     if missing and not names:
         raise SourceError(missing[0])
     # The service keeps no tiles of the open sea.
-    errand.notes.extend(f"dem: {line}; taken as open sea" for line in missing)
+    errand.notes.extend(f"dem: {line}; taken as open sea (or not released to the public)" for line in missing)
     date = (errand.ledger.dates(service) or [""])[-1]
     return _table("copernicus-dem", "dem", names, service, date) | {"vertical": service.layout["vertical"]}
 
@@ -141,33 +153,82 @@ def _features(word: str) -> Callable[[Errand], dict[str, Any]]:
     def bring(errand: Errand) -> dict[str, Any]:
         from ingest.fetch import overture
 
-        ledger, stac, service = errand.ledger, errand.service("overture-stac"), errand.service("overture")
-        said = service.layout["types"][word]
-        release = errand.wish.release or overture.latest_release(ledger, stac)
-        index = ledger.whole_file(stac, stac.path.format(release=release))
-        prefix = service.path.format(release=release, theme=said["theme"], type=said["type"])
+        ledger, service = errand.ledger, errand.service("overture").of_type(word)
+        release, keys = overture_files(errand, word)
         parts: list[Path] = []
-        keys = overture.files_of(index, prefix, errand.place)
         for done, key in enumerate(keys):
             if ledger.tell:
                 ledger.tell(f"{word} {release}", done, len(keys))
-            parts += overture.fetch_rows(ledger, service, key, word, errand.place)
+            try:
+                parts += overture.fetch_rows(ledger, service, key, word, errand.place)
+            except AbsentError as error:
+                raise SourceError(
+                    f"{error}; Overture keeps its last releases only: give --release, "
+                    "or remove sources/originals/overture-stac"
+                ) from error
         if ledger.tell:
             ledger.tell(f"{word} {release}", len(keys), len(keys))
         count = overture.write_features(parts, word, ledger.root / f"sources/{word}.geojson")
         if not count:
-            raise SourceError(f"overture {release}: no {word} in this place; check --bbox")
-        table = _table(f"overture-{word}", said["kind"], [f"sources/{word}.geojson"], service, release[:10])
-        return table | {"crs": service.layout["crs"], "columns": said["columns"], "values": said.get("values", {})}
+            (ledger.root / f"sources/{word}.geojson").unlink()
+            raise _nothing(f"overture {release}", word)
+        return _feature_table(f"overture-{word}", f"sources/{word}.geojson", service, release[:10])
 
     return bring
 
 
-def _imagery(errand: Errand) -> dict[str, Any]:
-    from ingest.fetch.scenes import choose_scenes, read_scenes
-    from ingest.fetch.windows import cut_window
+def overture_files(errand: Errand, word: str) -> tuple[str, list[str]]:
+    """(release, keys of its files of a type that touch the place)."""
+    from ingest.fetch import overture
 
-    stac, service, ledger = errand.service("sentinel-stac"), errand.service("sentinel-2"), errand.ledger
+    ledger, stac, service = errand.ledger, errand.service("overture-stac"), errand.service("overture").of_type(word)
+    release = errand.wish.release or overture.latest_release(ledger, stac)
+    index = ledger.whole_file(stac, stac.path.format(release=release))
+    prefix = service.path.format(release=release, theme=service.layout["theme"], type=service.layout["type"])
+    return release, overture.files_of(index, prefix, errand.place)
+
+
+def _osm(word: str) -> Callable[[Errand], dict[str, Any]]:
+    def bring(errand: Errand) -> dict[str, Any]:
+        from ingest.fetch import osm
+
+        ledger, service = errand.ledger, errand.service("openstreetmap").of_type(word)
+        path = osm_extract(errand)
+        extract = osm.bring_extract(ledger, service, path, errand.notes)
+        file = f"sources/osm_{word}.geojson"
+        if not osm.write_features(extract, word, errand.place, ledger.root / file):
+            (ledger.root / file).unlink()
+            raise _nothing(path, word)
+        return _feature_table(f"osm-{word}", file, service, ledger.date_of(extract))
+
+    return bring
+
+
+def osm_extract(errand: Errand) -> str:
+    """Path of the extract below its service: the one that is wished for, else by the service's index."""
+    from ingest.fetch.osm import choose_extract
+
+    service = errand.service("openstreetmap")
+    if errand.wish.extract:
+        return service.path.format(extract=errand.wish.extract)
+    return choose_extract(errand.ledger.whole_file(service, str(service.layout["index"])), service, errand.place)
+
+
+def _nothing(shown: str, word: str) -> EmptyError:
+    """Buildings and roads are everywhere where people live; addresses are not."""
+    remedy = "try osm-addresses, or declare a table of the city's own" if word == "addresses" else "check --bbox"
+    return EmptyError(f"{shown}: no {word} in this place; {remedy}")
+
+
+def _feature_table(name: str, path: str, service: Service, date: str) -> dict[str, Any]:
+    said = service.layout
+    table = _table(name, str(said["kind"]), [path], service, date)
+    return table | {"columns": said["columns"], "values": said.get("values", {})}
+
+
+def scenes_of(errand: Errand) -> list[Scene]:
+    """The scenes that show the place best; SourceError where none does."""
+    stac, ledger = errand.service("sentinel-stac"), errand.ledger
     box = ",".join(f"{v:g}" for v in errand.place.as_list())
     path = stac.path.format(bbox=box)
     if errand.wish.dates:
@@ -180,6 +241,14 @@ def _imagery(errand: Errand) -> dict[str, Any]:
     scenes = choose_scenes(read_scenes(answer.read_bytes(), stac.url(path)), errand.place)
     if not scenes:
         raise SourceError(f"{stac.url(path)}: no scene shows this place; widen --dates")
+    return scenes
+
+
+def _imagery(errand: Errand) -> dict[str, Any]:
+    from ingest.fetch.windows import cut_window
+
+    service, ledger = errand.service("sentinel-2"), errand.ledger
+    scenes = scenes_of(errand)
     names = []
     for scene in scenes:
         tile = ledger.whole_file(service, scene.path, scene.date[:4])
@@ -208,5 +277,14 @@ def _table(name: str, kind: str, paths: list[str], service: Service, date: str) 
 
 
 KINDS: MappingProxyType[str, Callable[[Errand], dict[str, Any]]] = MappingProxyType(
-    {"dem": _dem, "buildings": _features("buildings"), "roads": _features("roads"), "imagery": _imagery}
+    {
+        "dem": _dem,
+        "buildings": _features("buildings"),
+        "roads": _features("roads"),
+        "addresses": _features("addresses"),
+        "imagery": _imagery,
+        "osm-buildings": _osm("buildings"),
+        "osm-roads": _osm("roads"),
+        "osm-addresses": _osm("addresses"),
+    }
 )

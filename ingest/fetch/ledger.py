@@ -82,6 +82,11 @@ class Ledger:
         given = [entry["date"] for file, entry in self.entries.items() if file.startswith(start) and entry["date"]]
         return sorted(filter(None, map(_day, given)))
 
+    def date_of(self, path: Path) -> str:
+        """The day (ISO 8601) the server gave for one file, "" where it gave none."""
+        entry = self.entries.get(path.relative_to(self.root).as_posix(), {"date": ""})
+        return _day(str(entry["date"])) if entry["date"] else ""
+
     def _write(self) -> None:
         path = self.root / LEDGER
         path.parent.mkdir(parents=True, exist_ok=True)

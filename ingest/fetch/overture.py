@@ -1,4 +1,4 @@
-"""Buildings and roads from Overture's GeoParquet: only the row groups that touch the place cross the wire."""
+"""Features from Overture's GeoParquet: only the row groups that touch the place cross the wire."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 import shapely
 
 from ingest.fetch.download import Patience, Record, ask
+from ingest.fetch.flat import write_rows
 from ingest.fetch.ledger import Ledger
 from ingest.fetch.places import Place
 from ingest.fetch.services import Service
@@ -25,10 +27,14 @@ from twin.errors import SourceError
 RELEASE = r"\d{4}-\d{2}-\d{2}\.\d+"
 _AHEAD = 1 << 20
 _SIDES = ("xmin", "xmax", "ymin", "ymax")
-_WANTED = {
+_WANTED: MappingProxyType[str, tuple[str, ...]] = MappingProxyType({
     "buildings": ("id", "bbox", "geometry", "names", "subtype", "height", "num_floors", "sources"),
     "roads": ("id", "bbox", "geometry", "names", "subtype", "class", "width_rules", "road_flags", "sources"),
-}
+    "addresses": (
+        "id", "bbox", "geometry", "country", "postcode", "street", "number", "unit", "address_levels", "postal_city",
+        "sources",
+    ),
+})  # fmt: skip
 
 
 class RemoteFile(io.RawIOBase):
@@ -126,7 +132,7 @@ def _touches(box: dict[str, float], place: Place) -> bool:
 
 def fetch_rows(ledger: Ledger, service: Service, key: str, what: str, place: Place) -> Iterator[Path]:
     """The rows of one remote file that touch the place, one small Parquet file a row group; what is there is kept."""
-    plan = f"{key}.{_mark(place)}"
+    plan = plan_of(key, place)
     url = service.url(key)
     listed = ledger.made(service, key, f"{plan}.groups.json", lambda _, to: _plan(url, to, ledger, place), year="")
     for group in json.loads(listed.read_text(encoding="utf-8"))["groups"]:
@@ -138,9 +144,9 @@ def fetch_rows(ledger: Ledger, service: Service, key: str, what: str, place: Pla
         )
 
 
-def _mark(place: Place) -> str:
-    """A short name of a box, so that another box has other parts."""
-    return hashlib.blake2b(json.dumps(place.as_list()).encode(), digest_size=4).hexdigest()
+def plan_of(key: str, place: Place) -> str:
+    """How the names of the parts of one remote file begin; another box has other parts."""
+    return f"{key}.{hashlib.blake2b(json.dumps(place.as_list()).encode(), digest_size=4).hexdigest()}"
 
 
 def _open(url: str, patience: Patience) -> tuple[RemoteFile, pq.ParquetFile]:
@@ -154,13 +160,24 @@ def _open(url: str, patience: Patience) -> tuple[RemoteFile, pq.ParquetFile]:
 def _plan(url: str, target: Path, ledger: Ledger, place: Place) -> Record:
     """Which row groups touch the place, by the statistics in the file's footer."""
     remote, file = _open(url, ledger.patience)
-    meta = file.metadata
+    return _keep(json.dumps({"groups": _groups(url, file.metadata, place)}).encode(), target, ledger, url, remote)
+
+
+def weigh_rows(url: str, what: str, place: Place, patience: Patience) -> int:
+    """Bytes of the columns that `fetch_rows` would bring from one remote file; only its footer crosses the wire."""
+    meta = _open(url, patience)[1].metadata
+    wanted = [k for k in range(meta.num_columns) if meta.schema.column(k).path.split(".")[0] in _WANTED[what]]
+    return sum(
+        meta.row_group(group).column(k).total_compressed_size for group in _groups(url, meta, place) for k in wanted
+    )
+
+
+def _groups(url: str, meta: Any, place: Place) -> list[int]:
     columns = {meta.schema.column(k).path: k for k in range(meta.num_columns)}
     missing = [side for side in _SIDES if f"bbox.{side}" not in columns]
     if missing:
         raise SourceError(f"{url}: has no column bbox.{missing[0]}; not a file of an Overture release")
-    groups = [g for g in range(meta.num_row_groups) if _group_touches(meta.row_group(g), columns, place)]
-    return _keep(json.dumps({"groups": groups}).encode(), target, ledger, url, remote)
+    return [g for g in range(meta.num_row_groups) if _group_touches(meta.row_group(g), columns, place)]
 
 
 def _group_touches(group: Any, columns: dict[str, int], place: Place) -> bool:
@@ -204,17 +221,8 @@ def write_features(parts: list[Path], what: str, target: Path) -> int:
     if what == "roads":
         rows = [row for row in rows if row.get("subtype") in ("road", "rail")]
     rows.sort(key=lambda row: row["id"])
-    shapes = shapely.from_wkb(np.array([row["geometry"] for row in rows], dtype=object)) if rows else []
-    flat = _building if what == "buildings" else _road
-    lines = [
-        json.dumps({"type": "Feature", "properties": flat(row), "geometry": json.loads(text)}, ensure_ascii=False)
-        for row, text in zip(rows, shapely.to_geojson(shapes) if rows else [], strict=True)
-    ]
-    beside = target.with_name(target.name + ".new")
-    body = ",\n".join(lines)
-    beside.write_text(f'{{"type": "FeatureCollection", "features": [\n{body}\n]}}\n', encoding="utf-8")
-    beside.replace(target)
-    return len(rows)
+    shapes = shapely.from_wkb(np.array([row["geometry"] for row in rows], dtype=object)) if rows else np.array([])
+    return write_rows([_FLAT[what](row) for row in rows], shapes, target)
 
 
 def _building(row: dict[str, Any]) -> dict[str, Any]:
@@ -229,9 +237,24 @@ def _road(row: dict[str, Any]) -> dict[str, Any]:
     return {**plain, "bridge": int("is_bridge" in flags), "name": _name(row), "dataset": _dataset(row)}
 
 
+def _address(row: dict[str, Any]) -> dict[str, Any]:
+    """Levels go from the largest division to the smallest; which they are differs by country."""
+    levels = [level.get("value") for level in row.get("address_levels") or () if level]
+    levels = (levels + [None] * 3)[:3]
+    plain = {key: row.get(key) for key in ("id", "country", "postcode", "street", "number", "unit")}
+    province, city, district = levels
+    said = {"province": province, "city": city or row.get("postal_city"), "district": district}
+    return {**plain, **said, "dataset": _dataset(row)}
+
+
 def _name(row: dict[str, Any]) -> str:
     return (row.get("names") or {}).get("primary") or ""
 
 
 def _dataset(row: dict[str, Any]) -> str:
     return ", ".join(sorted({s["dataset"] for s in row.get("sources") or () if s.get("dataset")}))
+
+
+_FLAT: MappingProxyType[str, Callable[[dict[str, Any]], dict[str, Any]]] = MappingProxyType(
+    {"buildings": _building, "roads": _road, "addresses": _address}
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +29,13 @@ class Service:
     attribution: str
     accuracy: float = float("nan")
     layout: Mapping[str, Any] = field(default_factory=dict)
+
+    def of_type(self, word: str) -> Service:
+        """The service for one of its types: the type's own layout, licence and attribution over the service's."""
+        said = self.layout["types"][word]
+        plain = {key: said[key] for key in ("licence", "attribution") if key in said}
+        rest = {key: value for key, value in self.layout.items() if key != "types"}
+        return replace(self, layout={**rest, **said}, **plain)
 
     def url(self, path: str) -> str:
         """The whole address of a path below the service."""

@@ -19,6 +19,8 @@ import rasterio
 import shapely
 from affine import Affine
 
+from tests.fetch.pbf import pbf
+
 RELEASE = "2025-09-24.0"
 SCENE = "S2B_49TFE_20250905_0_L2A"
 TCI = f"sentinel-s2-l2a-cogs/49/T/FE/2025/9/{SCENE}/TCI.tif"
@@ -26,6 +28,8 @@ STEM = "Copernicus_DSM_COG_10_N40_00_E113_00_DEM"
 DEM = f"/copernicus-dem/{STEM}/{STEM}.tif"
 BUILDINGS = f"release/{RELEASE}/theme=buildings/type=building/part-00007-aa-c000.zstd.parquet"
 ROADS = f"release/{RELEASE}/theme=transportation/type=segment/part-00003-bb-c000.zstd.parquet"
+ADDRESSES = f"release/{RELEASE}/theme=addresses/type=address/part-00002-cc-c000.zstd.parquet"
+EXTRACT = "asia/china/shanxi-latest.osm.pbf"
 PLACE = (113.28, 40.08, 113.30, 40.10)
 
 
@@ -140,6 +144,63 @@ def roads() -> bytes:
     return parquet(pa.Table.from_pylist(with_boxes(rows, [line] * 3)), 10)
 
 
+def addresses() -> bytes:
+    """One address in the place, in the temple of `buildings`, and one far east of it."""
+    rows = [
+        {
+            "id": f"a{k}",
+            "country": "TW",
+            "postcode": "100",
+            "street": "大西街",
+            "number": f"{12 + k}號",
+            "unit": None,
+            "address_levels": [{"value": "甲省"}, {"value": "乙市"}],
+            "postal_city": None,
+        }
+        for k in range(2)
+    ]
+    shapes = [shapely.Point(x, 40.0901) for x in (113.28990, 113.7)]
+    return parquet(pa.Table.from_pylist(with_boxes(rows, shapes)), 1)
+
+
+def extract() -> bytes:
+    """An OpenStreetMap extract: a temple with its address, a street with a bridge, an address, and things left out."""
+    square = [(113.2890, 40.0890), (113.2892, 40.0890), (113.2892, 40.0892), (113.2890, 40.0892)]
+    nodes = [(k + 1, lon, lat, {}) for k, (lon, lat) in enumerate(square)]
+    nodes.append((5, 113.28990, 40.0901, {"addr:street": "大西街", "addr:housenumber": "12号"}))
+    nodes.append((6, 113.70, 40.0901, {"addr:street": "远街", "addr:housenumber": "1号"}))
+    temple = {"building": "temple", "building:levels": "2", "height": "12 m", "name": "善化寺", "name:en": "Shanhua"}
+    ways = [
+        (10, [1, 2, 3, 4, 1], {**temple, "addr:street": "永泰街", "addr:housenumber": "6号"}),
+        (11, [1, 3], {"highway": "primary", "width": "18", "bridge": "yes", "name": "大西街"}),
+        (12, [2, 4], {"highway": "proposed"}),
+        (13, [1, 6], {"highway": "footway"}),
+        (14, [4, 3, 2, 1, 4], {"building": "no"}),
+    ]
+    return pbf(nodes, ways)
+
+
+def md5_of(data: bytes) -> bytes:
+    """The small file beside an extract, as md5sum writes it."""
+    return f"{hashlib.md5(data, usedforsecurity=False).hexdigest()}  shanxi-latest.osm.pbf\n".encode()
+
+
+def extracts() -> bytes:
+    """index-v1.json: the outline of every extract and its address."""
+
+    def item(name: str, box: tuple[float, ...]) -> dict:
+        urls = {"pbf": f"https://elsewhere.example/{name}-latest.osm.pbf"}
+        outline = shapely.geometry.mapping(shapely.box(*box))
+        return {"type": "Feature", "properties": {"id": name, "urls": urls}, "geometry": outline}
+
+    china, shanxi, hebei = (73, 18, 135, 54), (110, 34, 115, 41), (113.29, 36, 120, 43)
+    found = [item("asia/china", china), item("asia/china/shanxi", shanxi), item("asia/china/hebei", hebei)]
+    found.append({"type": "Feature", "properties": {"id": "x", "urls": {"pbf": "https://e.example/../../x"}}, **{
+        "geometry": found[0]["geometry"]
+    }})  # fmt: skip
+    return json.dumps({"type": "FeatureCollection", "features": found}).encode()
+
+
 def index() -> bytes:
     """collections.parquet: one row a file with its box and assets, as the index of a release has it."""
     near = {"xmin": 113.0, "xmax": 114.0, "ymin": 40.0, "ymax": 41.0}
@@ -151,6 +212,7 @@ def index() -> bytes:
             ("building", near, BUILDINGS),
             ("building", far, BUILDINGS.replace("00007", "00001")),
             ("segment", near, ROADS),
+            ("address", near, ADDRESSES),
         )
     ]
     return parquet(pa.Table.from_pylist(rows), 100)
@@ -179,6 +241,10 @@ def stock() -> dict[str, bytes]:
         f"/overture-stac/{RELEASE}/collections.parquet": index(),
         f"/overture/{BUILDINGS}": buildings(),
         f"/overture/{ROADS}": roads(),
+        f"/overture/{ADDRESSES}": addresses(),
+        "/openstreetmap/index-v1.json": extracts(),
+        f"/openstreetmap/{EXTRACT}": extract(),
+        f"/openstreetmap/{EXTRACT}.md5": md5_of(extract()),
         "/sentinel-stac/collections/sentinel-2-l2a/items": items(),
         f"/sentinel-2/{TCI}": tiff(colours, (690_000.0, 4_430_000.0, 700_000.0, 4_450_000.0), "EPSG:32649"),
     }

@@ -261,7 +261,7 @@ def test_addresses_of_the_outside_world_stand_in_one_table_alone(root):
 def test_the_real_datong_is_declared_as_fetch_writes_it(root, tmp_path, cloud):
     city = open_city(root / "examples/datong")
     assert city.frame.crs == "EPSG:4547"
-    fetch(tmp_path, wish(cloud))
+    fetch(tmp_path, wish(cloud, "dem", "buildings", "roads", "osm-addresses", "imagery"))
     ours = {s.name: s for s in open_city(tmp_path).sources}
     assert [s.name for s in city.sources] == list(ours)
     for source in city.sources:
