@@ -24,6 +24,7 @@ from twin.frames import Frame, same_crs, to_frame
 Table = dict[str, NDArray[Any]]
 
 ID_COLUMNS = ("source_id", "oid", "id")
+MADE_COLUMNS = ("provenance",)  # written by the engine, never read from a file
 PLACE_COLUMNS = ("lon", "lat", "x", "y", "wkt")
 VOCABULARY = {
     "function": (
@@ -210,7 +211,8 @@ def columns_of(raw: RawTable, delivery: Delivery, name: str) -> tuple[Table, lis
 
 def known_columns(name: str) -> tuple[str, ...]:
     """Every column that `columns` may map for feature class `name`: declared ones, identifiers, coordinates."""
-    return (*FEATURE_CLASSES[name].columns, *ID_COLUMNS, *PLACE_COLUMNS)
+    ours = (column for column in FEATURE_CLASSES[name].columns if column not in MADE_COLUMNS)
+    return (*ours, *ID_COLUMNS, *PLACE_COLUMNS)
 
 
 def column_mapping(raw: RawTable, delivery: Delivery, ours: Iterable[str]) -> dict[str, str]:

@@ -61,7 +61,7 @@ class FeatureReader:
         geometry, lineage = _placed(raw, delivery, frame, lineage)
         oid = stable_oids(delivery.source.name, name, ids, geometry)
         oid, keep, repeated = unique_oids(oid, geometry, self.kind)
-        mended = mend(name, oid[keep], geometry[keep], self.kind)
+        mended = mend(name, oid[keep], geometry[keep], self.kind, points=bool(delivery.source.merge_into))
         rows = np.flatnonzero(keep)[mended.row]
         table, ranged, zeros = check_ranges(name, mended.oid, {k: v[rows] for k, v in columns.items()}, self.kind)
         layer = Layer.build(name, frame, mended.oid, mended.geometry, table)

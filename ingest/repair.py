@@ -105,12 +105,13 @@ def _suffixed(word: str, taken: set[str]) -> str:
     return f"{word}~{k}"
 
 
-def mend(name: str, oid: Objects, geometry: Objects, stage: str) -> Mended:
+def mend(name: str, oid: Objects, geometry: Objects, stage: str, points: bool = False) -> Mended:
     """Valid geometries of the right dimension for class `name`, one polygon or line a row where the class wants it.
 
     oid, geometry   (n,), oids unique; geometry may hold None, empty, invalid or multi-part shapes
     rule            self-crossing rings through make_valid by structure; parts below 5 % of a shape are dust and go;
                     what then still has several parts is split, largest first, where the class is of single shapes
+    points          points stay as they are, whatever the class wants
     """
     shapes = geometry.copy()
     usable = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
@@ -127,7 +128,9 @@ def mend(name: str, oid: Objects, geometry: Objects, stage: str) -> Mended:
         shapes[invalid] = shapely.make_valid(shapes[invalid], method="structure", keep_collapsed=False)
         for row, word in zip(invalid.tolist(), why.tolist(), strict=True):
             reasons[row] = ("fallback", f"几何已修复 / repaired: {_plain_reason(word)}")
-    rows, parts = _parts(name, shapes, usable, reasons)
+    pointed = usable & (shapely.get_type_id(shapes) == 0) & points
+    rows, parts = _parts(name, shapes, usable & ~pointed, reasons)
+    rows, parts = np.concatenate([rows, np.flatnonzero(pointed)]), np.concatenate([parts, shapes[pointed]])
     order = np.argsort(rows, kind="stable")
     rows, parts = rows[order], parts[order]
     ids, split = _part_oids(oid, rows)

@@ -12,8 +12,9 @@ import shapely
 
 from ingest.dem import merge
 from ingest.imagery import ImageStream, bounded
+from ingest.joining.matching import MatchOptions, compose_text, join_population, match_addresses
+from ingest.joining.sources import MergeOptions, merge_sources
 from ingest.layers import join_readings
-from ingest.matching import MatchOptions, compose_text, join_population, match_addresses
 from ingest.observations import LiveTables, check_targets
 from ingest.quality import building_figures, completeness, quality_document
 from ingest.reading import Delivery, Reading
@@ -41,6 +42,7 @@ class IngestOptions:
     """Options of the ingest, table [ingest] of city.toml."""
 
     match: MatchOptions = option(MatchOptions, doc="How an address finds its building.")  # noqa: RUF009
+    merge: MergeOptions = option(MergeOptions, doc="When a building of two sources is one.")  # noqa: RUF009
 
 
 @dataclass(slots=True)
@@ -88,7 +90,7 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
     workers.tell("reading sources", total, total)
     run = _Run(city, workers, readings)
     _sniff(run)
-    _gather_layers(run, registry)
+    _gather_layers(run, registry, options)
     _join(run, options)
     _write_points(run)
     _write_models(run)
@@ -128,11 +130,15 @@ def _sniff(run: _Run) -> None:
     run.warnings += sniff_extents(extents, homes[0]) if homes else []
 
 
-def _gather_layers(run: _Run, registry: Registry) -> None:
+def _gather_layers(run: _Run, registry: Registry, options: IngestOptions) -> None:
     found: dict[str, list[tuple[str, Reading]]] = {}
+    fusion = merge_sources(run.readings, options.merge)
+    run.figures |= fusion.figures
+    if fusion.points is not None:
+        run.layers[fusion.points.noun.name] = fusion.points
     for kind in registry:
-        for reading in run.of(kind):
-            if isinstance(reading.noun, Layer):
+        for source, reading in fusion.readings:
+            if source.kind == kind and isinstance(reading.noun, Layer):
                 found.setdefault(reading.noun.name, []).append((kind, reading))
     for name, parts in found.items():
         run.layers[name] = join_readings([reading for _, reading in parts], name, parts[0][0], run.city.frame)

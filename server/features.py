@@ -22,7 +22,7 @@ CONTENT_CRS = f"<{CRS84}>"
 
 # 1e-7 degrees is about a centimetre: below what any of the sources promises.
 _DECIMALS = 7
-_JSON_COLUMNS = ("attributes", "drivers", "inputs")
+_JSON_COLUMNS = ("attributes", "provenance", "drivers", "inputs")
 
 
 @dataclass(frozen=True, slots=True)

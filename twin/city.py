@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from twin.datums import resolve_crs
 from twin.errors import MissingInputError, OptionsError, SourceError
-from twin.features import Layer
+from twin.features import FEATURE_CLASSES, Layer
 from twin.frames import Frame
 from twin.grid import Bounds, Raster
 from twin.options import option, read_options
@@ -58,6 +58,8 @@ class Source:
     vertical    vertical datum of its heights; "" where it is the frame's
     columns     our column -> column of the source
     values      our column -> {value of the source: our value}
+    merge_into  name of the footprint source whose buildings this one describes too; its points may be without outline
+    prefer      columns for which this source's word counts more than that source's
     """
 
     name: str
@@ -77,6 +79,8 @@ class Source:
     columns: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    merge_into: str = ""
+    prefer: tuple[str, ...] = ()
 
     def files(self, root: Path) -> list[Path]:
         """The files it names, sorted; SourceError where one is missing or a glob finds nothing."""
@@ -254,7 +258,8 @@ def _city(file: Path, config: Mapping[str, Any]) -> City:
 
 
 _PLAIN = (
-    "crs", "vertical", "encoding", "licence", "date", "attribution", "lineage", "layer", "unit", "accuracy", "nodata"
+    "crs", "vertical", "encoding", "licence", "date", "attribution", "lineage", "layer", "unit", "accuracy", "nodata",
+    "merge_into",
 )  # fmt: skip
 
 
@@ -271,11 +276,30 @@ def _sources(file: Path, tables: Any) -> tuple[Source, ...]:
         if table["name"] in found:
             raise OptionsError(f"{where}: two sources have this name")
         found[table["name"]] = _source(where, table)
+    for source in found.values():
+        _check_merge(f"{file}: [[source]] {source.name}", source, found)
     return tuple(found.values())
 
 
+def _check_merge(where: str, source: Source, found: Mapping[str, Source]) -> None:
+    if not source.merge_into:
+        if source.prefer:
+            raise OptionsError(f"{where}: prefer without merge_into; name the source that it is to be merged into")
+        return
+    into = found.get(source.merge_into)
+    if source.kind != "footprints" or into is None or into is source or into.kind not in ("footprints", "citymodel"):
+        raise OptionsError(f"{where}: merge_into {source.merge_into!r}; both sources have to be building footprints")
+    if into.merge_into:
+        raise OptionsError(f"{where}: merge_into {into.name!r}, which is merged itself; name {into.merge_into!r}")
+    columns = FEATURE_CLASSES["building"].columns
+    for name in source.prefer:
+        if name not in columns:
+            near = difflib.get_close_matches(name, columns, n=1, cutoff=0.0)[0]
+            raise OptionsError(f"{where}: prefer {name!r} is no column of buildings; did you mean {near!r}?")
+
+
 def _source(where: str, table: Mapping[str, Any]) -> Source:
-    known = ("name", "kind", "path", "columns", "values", "extra", *_PLAIN)
+    known = ("name", "kind", "path", "columns", "values", "extra", "prefer", *_PLAIN)
     for key in table:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
@@ -290,5 +314,6 @@ def _source(where: str, table: Mapping[str, Any]) -> Source:
         columns=dict(table.get("columns", {})),
         values={key: dict(pairs) for key, pairs in table.get("values", {}).items()},
         extra=dict(table.get("extra", {})),
+        prefer=(prefer,) if isinstance(prefer := table.get("prefer", ()), str) else tuple(prefer),
         **plain,
     )

@@ -49,6 +49,25 @@ def _number(unit: str, **docs: str) -> dict[str, Column]:
 _NAMED = _text(name="name in the local language", name_en="name in English")
 _EXTRA = _text(attributes="columns of the source that are not declared, one JSON object")
 _CODED = _NAMED | _text(code="class code of the source")
+_BUILDING = (
+    _NAMED
+    | _text(
+        function="use: residential, commercial, industrial, public, religious, heritage, education, medical, "
+        "office, transport, agricultural, mine, unknown",
+        structure="timber, adobe, masonry, rc, steel, unknown",
+        roof_type="roof type where the source knows it",
+        heritage="key into the L3 style and fact tables",
+        address="standard address",
+        source="name of the source",
+        source_id="identifier in the source",
+    )
+    | _number("m", height="surveyed height above ground", eave_height="eave height above ground")
+    | _number("", storeys="storeys above ground")
+    | _number("yr", year_built="year of construction")
+    | _number("", people_day="people by day", people_night="people by night")
+    | _EXTRA
+    | _text(provenance="where sources were merged: which gave which value, one JSON object")
+)
 
 FEATURE_CLASSES: Mapping[str, FeatureClass] = {
     c.name: c
@@ -57,23 +76,9 @@ FEATURE_CLASSES: Mapping[str, FeatureClass] = {
             "building",
             "建筑",
             "Building",
-            _NAMED
-            | _text(
-                function="use: residential, commercial, industrial, public, religious, heritage, education, medical, "
-                "office, transport, agricultural, mine, unknown",
-                structure="timber, adobe, masonry, rc, steel, unknown",
-                roof_type="roof type where the source knows it",
-                heritage="key into the L3 style and fact tables",
-                address="standard address",
-                source="name of the source",
-                source_id="identifier in the source",
-            )
-            | _number("m", height="surveyed height above ground", eave_height="eave height above ground")
-            | _number("", storeys="storeys above ground")
-            | _number("yr", year_built="year of construction")
-            | _number("", people_day="people by day", people_night="people by night")
-            | _EXTRA,
+            _BUILDING,
         ),
+        FeatureClass("building_point", "建筑点（无轮廓）", "Building without outline", _BUILDING),
         FeatureClass(
             "road",
             "道路",

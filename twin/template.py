@@ -36,6 +36,17 @@ _SOURCES = f"""
 # encoding = "utf-8"                  # "gbk" for many shapefiles
 # columns = {{ height = "高度", storeys = "层数", name = "名称" }}
 # values = {{ function = {{ "住宅" = "residential", "商业" = "commercial" }} }}
+
+# 同一批建筑的第二个来源：按重叠并入，逐属性记录出处
+# A second source of the same buildings: merged by overlap, the source of every value is kept.
+# [[source]]
+# name = "survey"
+# kind = "footprints"
+# path = "sources/survey.csv"         # outlines, or points (lon, lat) that lie in the outlines
+# crs = "EPSG:4326"
+# merge_into = "footprints"           # name of the source that gives outlines and identifiers
+# prefer = ["height", "storeys"]      # here the survey's word counts; elsewhere it only fills gaps
+# columns = {{ height = "H", storeys = "层数" }}
 """
 
 

@@ -24,7 +24,7 @@ from twin.grid import Raster
 from twin.live import Datastream
 from twin.outcome import Outcome
 
-OURS = frozenset({"attributes", "source", "building_oid", "confidence"})
+OURS = frozenset({"attributes", "provenance", "source", "building_oid", "confidence"})
 _PLACELESS = frozenset({"population", "observations"})
 _HIGH = frozenset({"dem", "dsm", "points", "sensors"})
 _SAMPLES = 200

@@ -63,6 +63,7 @@ MEASURES: Mapping[str, Measure] = {
     "overlap": Measure(*_TOPOLOGY, "与邻近要素重叠", "overlaps a neighbour"),
     "undershoot": Measure(*_TOPOLOGY, "端点差一点未相接", "ends just short of a line"),
     "duplicate_id": Measure(*_CONCEPT, "标识重复，已改名", "identifier repeats, renamed"),
+    "several_records": Measure(*_CONCEPT, "同一轮廓另有记录", "another record speaks for the outline", fault=False),
     "multi_part": Measure(*_CONCEPT, "多部件，已拆分", "several parts, split"),
     "no_target": Measure(*_CONCEPT, "指向的对象不存在", "refers to an object that is not there"),
     "out_of_range": Measure(*_DOMAIN, "数值超出合理范围，已置空", "out of range, set to missing"),
@@ -74,6 +75,8 @@ MEASURES: Mapping[str, Measure] = {
     "out_of_domain": Measure(*_CLASS, "代码不在值域内", "codes outside the domain"),
     "function_unknown": Measure(*_CLASS, "用途不明", "use unknown"),
     "storeys_conflict": Measure(*_AMOUNT, "高度与层数矛盾", "height and storeys disagree"),
+    "height_sources": Measure(*_AMOUNT, "与合并来源的高度不一致", "height differs from the merged source"),
+    "storeys_sources": Measure(*_AMOUNT, "与合并来源的层数不一致", "storeys differ from the merged source"),
     "eaves_conflict": Measure(*_AMOUNT, "檐口高于屋顶", "eaves above the height"),
     "value_out_of_range": Measure(*_AMOUNT, "观测值超出量程", "values outside the sensor's range"),
     "no_date": Measure(*_VALID, "未声明日期", "no date declared"),
@@ -101,6 +104,9 @@ REASONS: tuple[tuple[str, str], ...] = (
     ("time cannot be read", "unreadable_time"),
     ("no division of that code", "no_target"),
     ("footprint outside", "outside_ground"),
+    ("/ heights of two sources differ", "height_sources"),
+    ("/ storeys of two sources differ", "storeys_sources"),
+    ("another record speaks", "several_records"),
 )
 # A reader's warning -> what it counts as; `n` is the count (1 where it has none), `key` what it is about.
 WARNINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(

@@ -23,11 +23,11 @@ def feature_tally(delivered: int, invalid: int, outcomes: Iterable[Outcome]) -> 
 
 
 def completeness(layer: Layer) -> dict[str, float]:
-    """Share 0..1 of features that carry a value, for every declared column of the layer but `attributes`."""
+    """Share 0..1 of features that carry a value, for every declared column of the layer but JSON."""
     n = len(layer)
     shares: dict[str, float] = {}
     for name, values in sorted(layer.columns.items()):
-        if name == "attributes":
+        if name in ("attributes", "provenance"):
             continue
         known = ~np.isnan(values) if values.dtype.kind == "f" else values != ""
         shares[name] = round(float(np.count_nonzero(known)) / n, 6) if n else 0.0

@@ -3,7 +3,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.matching import MatchOptions, compose_text, join_population, match_addresses
+from ingest.joining.matching import MatchOptions, compose_text, join_population, match_addresses
 from twin.features import Layer
 from twin.frames import Frame
 

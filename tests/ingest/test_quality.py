@@ -246,7 +246,8 @@ def test_the_report_verb_writes_the_page_from_the_store(faulty, tmp_path, capsys
 
 def test_every_reason_and_warning_of_the_readers_has_its_measure():
     room = Path(repair.__file__).parent
-    source = "".join((room / f"{n}.py").read_text("utf-8") for n in ("repair", "matching", "observations", "run"))
+    files = ("repair", "joining/matching", "joining/fusion", "joining/sources", "observations", "run")
+    source = "".join((room / f"{n}.py").read_text("utf-8") for n in files)
     said = re.findall(r'"[^"\n]*[\u4e00-\u9fff][^"\n]* / [^"\n]*"', source)
     assert len(said) >= 15
     for reason in said:
@@ -262,7 +263,7 @@ def test_every_word_the_page_needs_is_in_both_languages():
     assert {m.element for m in MEASURES.values()} == set(ELEMENTS)
     assert {m.quality for m in MEASURES.values()} == set(QUALITIES)
     declared = {name for feature in FEATURE_CLASSES.values() for name in feature.columns}
-    assert declared - {"attributes", "source", "building_oid", "confidence"} <= set(COLUMNS)
+    assert declared - {"attributes", "provenance", "source", "building_oid", "confidence"} <= set(COLUMNS)
     assert all(m.title and m.title_en and m.title != m.title_en for m in MEASURES.values())
 
 
