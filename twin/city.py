@@ -18,6 +18,7 @@ from twin.grid import Bounds, Raster
 from twin.options import option, read_options
 from twin.store import Store
 from twin.store.folder import FolderStore
+from twin.store.protocol import KEPT_VERSIONS
 
 T = TypeVar("T")
 
@@ -212,15 +213,16 @@ class StoreCard:
 
     url: str = option("", doc='PostGIS database, "postgresql://user@host/database"; the folder .twin where empty.')
     schema: str = option("", doc="Schema of the city in that database; from the city's id where empty.")
+    versions: int = option(KEPT_VERSIONS, min=1, doc="Versions of a layer that are remembered, some bytes a feature.")
 
 
 def _store(card: StoreCard, folder: Path, city_id: str, frame: Frame) -> Store:
     if not card.url:
-        return FolderStore(folder, frame)
+        return FolderStore(folder, frame, keep=card.versions)
     from twin.store.postgis import PostgisStore
 
     schema = card.schema or re.sub(r"[^a-z0-9]+", "_", city_id.lower()).strip("_")
-    return PostgisStore(card.url, frame, folder, schema=schema)
+    return PostgisStore(card.url, frame, folder, schema=schema, keep=card.versions)
 
 
 def _city(file: Path, config: Mapping[str, Any]) -> City:

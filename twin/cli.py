@@ -122,6 +122,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     check.add_argument("--workers", type=int, default=_cores(), help="processes (default: all cores)")
     info = verb("info", "layers, counts, extents, lineage, sizes", _info)
     info.add_argument("--json", action="store_true", help="print JSON")
+    changes = verb("changes", "what a delivery of a layer added, removed and changed", _changes)
+    changes.add_argument("layer", metavar="LAYER", help="name of the layer, as `twin info` shows it")
+    changes.add_argument("--from", dest="old", type=int, metavar="N", help="version (default: the one before)")
+    changes.add_argument("--to", dest="new", type=int, metavar="M", help="version (default: the last)")
+    changes.add_argument("--json", action="store_true", help="print every oid as JSON")
     report = verb("report", "the quality of every source as one page that opens offline", _report)
     report.add_argument("--out", default="", metavar="FILE", help="page to write (default DIR/quality.html)")
     export = verb("export", "write the city in a format for others", _export)
@@ -255,6 +260,20 @@ def _info(args: argparse.Namespace) -> int:
     city = twin.open(args.dir)
     table = template.describe_city(city)
     print(json.dumps(table, ensure_ascii=False, indent=1) if args.json else template.city_as_text(table))
+    return 0
+
+
+def _changes(args: argparse.Namespace) -> int:
+    store = twin.open(args.dir).store
+    versions = store.versions(args.layer)
+    if len(versions) == 1 and args.old is None and not args.json:
+        print(f"twin: {args.layer}: 只有一个版本 / version {versions[0].number} is the only one remembered")
+        return 0
+    changes = store.changes(args.layer, args.old, args.new)
+    if args.json:
+        print(json.dumps(changes.as_dict(), ensure_ascii=False, indent=1))
+    else:
+        print(template.changes_as_text(changes, versions))
     return 0
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from twin.city import SOURCE_KINDS, City, CityCard, FrameCard, StoreCard, View
 from twin.errors import OptionsError
+from twin.features import Objects
 from twin.options import describe_options
+from twin.store import Changes, Item, Version
+
+_NAMED = 5
 
 _SOURCES = f"""
 # 数据源：每个文件一节，坐标系与高程基准必须声明，绝不猜测。
@@ -98,6 +102,7 @@ def describe_city(city: City) -> dict[str, Any]:
                 "bytes": city.store.size(item.kind, item.name),
                 "digest": item.digest,
                 "lineage": item.lineage.as_dict(),
+                **_versions(city, item),
             }
         )
     published = city.store.current_tiles()
@@ -112,16 +117,43 @@ def describe_city(city: City) -> dict[str, Any]:
     }
 
 
+def _versions(city: City, item: Item) -> dict[str, Any]:
+    if item.kind != "layer":
+        return {}
+    versions = city.store.versions(item.name)
+    return {"versions": [{"number": v.number, "count": v.count, "date": v.lineage.date} for v in versions]}
+
+
 def city_as_text(table: dict[str, Any]) -> str:
     """The same for a terminal."""
     frame = table["frame"]
     lines = [
         f"{table['name']} {table['name_en']}  {frame['crs']}  {frame['vertical'] or 'vertical datum not declared'}",
         f"tiles {table['tiles'] or 'not published'}",
-        f"{'kind':<9}{'name':<24}{'count':>12}{'MB':>9}  source",
+        f"{'kind':<9}{'name':<24}{'count':>12}{'MB':>9}{'version':>9}  source",
     ]
     for item in table["items"]:
         size = "-" if item["bytes"] is None else f"{item['bytes'] / 1e6:.1f}"
         source = item["lineage"]["source"][:60]
-        lines.append(f"{item['kind']:<9}{item['name']:<24}{item['count']:>12,}{size:>9}  {source}")
+        last = str(item["versions"][-1]["number"]) if item.get("versions") else "-"
+        lines.append(f"{item['kind']:<9}{item['name']:<24}{item['count']:>12,}{size:>9}{last:>9}  {source}")
     return "\n".join(lines)
+
+
+def changes_as_text(changes: Changes, versions: Sequence[Version]) -> str:
+    """What differs between two versions of a layer, for a terminal: how many, and the first of them by oid."""
+    dates = {version.number: f"{version.count:,} ({version.lineage.date or '-'})" for version in versions}
+    lines = [
+        f"{changes.name}: 版本 version {changes.old}: {dates[changes.old]} -> {changes.new}: {dates[changes.new]}",
+        _named("新增 added", changes.added),
+        _named("移除 removed", changes.removed),
+        _named("形状变化 geometry", changes.geometry),
+        _named("属性变化 attributes", changes.attributes),
+        *(_named(f"  {key}", oids) for key, oids in changes.columns.items()),
+    ]
+    return "\n".join(lines)
+
+
+def _named(word: str, oids: Objects) -> str:
+    shown = ", ".join(oids[:_NAMED].tolist())
+    return f"{word}: {len(oids):,}{f': {shown}' if len(oids) else ''}{' ...' if len(oids) > _NAMED else ''}"

@@ -1,5 +1,5 @@
 """What keeps a city: one protocol; a folder or PostGIS behind it."""
 
-from twin.store.protocol import Item, LiveStore, RasterWriter, Store
+from twin.store.protocol import Changes, Item, LiveStore, RasterWriter, Store, Version
 
-__all__ = ["Item", "LiveStore", "RasterWriter", "Store"]
+__all__ = ["Changes", "Item", "LiveStore", "RasterWriter", "Store", "Version"]

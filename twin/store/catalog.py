@@ -43,13 +43,13 @@ class Catalog:
         """All lines, or those of one kind, sorted by kind and name."""
         table = self._read()["items"]
         split = ((*key.partition("/")[::2], values) for key, values in sorted(table.items()))
-        found = [_item(kind_, name, values) for kind_, name, values in split]
+        found = [item_from_dict(kind_, name, values) for kind_, name, values in split]
         return [item for item in found if kind is None or item.kind == kind]
 
     def find(self, kind: str, name: str) -> Item | None:
         """One line, or None."""
         values = self._read()["items"].get(f"{kind}/{name}")
-        return None if values is None else _item(kind, name, values)
+        return None if values is None else item_from_dict(kind, name, values)
 
     def require(self, kind: str, name: str) -> Item:
         """One line; NotFoundError tells what there is."""
@@ -60,16 +60,12 @@ class Catalog:
         return found
 
     def put(self, item: Item) -> Item:
-        """Add or replace a line."""
+        """Add or replace a line; a line that is there already is not written again."""
         table = self._read()
-        table["items"][f"{item.kind}/{item.name}"] = {
-            "digest": item.digest,
-            "lineage": item.lineage.as_dict(),
-            "extent": None if item.extent is None else list(item.extent),
-            "count": item.count,
-            "extra": dict(item.extra),
-        }
-        self._write(table)
+        key, line = f"{item.kind}/{item.name}", item_as_dict(item)
+        if table["items"].get(key) != line:
+            table["items"][key] = line
+            self._write(table)
         return item
 
     def drop(self, kind: str, name: str) -> None:
@@ -104,7 +100,19 @@ class Catalog:
         write_atomic(self._path, text.encode("utf-8"))
 
 
-def _item(kind: str, name: str, values: Mapping[str, Any]) -> Item:
+def item_as_dict(item: Item) -> dict[str, Any]:
+    """The line of an item but for its kind and name, plain JSON values."""
+    return {
+        "digest": item.digest,
+        "lineage": item.lineage.as_dict(),
+        "extent": None if item.extent is None else list(item.extent),
+        "count": item.count,
+        "extra": dict(item.extra),
+    }
+
+
+def item_from_dict(kind: str, name: str, values: Mapping[str, Any]) -> Item:
+    """The item that `item_as_dict` told."""
     extent = values["extent"]
     return Item(
         kind,

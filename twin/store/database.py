@@ -17,20 +17,25 @@ if TYPE_CHECKING:
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
 _MAKE = """
-CREATE TABLE twin_item (
+CREATE TABLE IF NOT EXISTS twin_item (
     kind text NOT NULL, name text NOT NULL, digest text NOT NULL, lineage jsonb NOT NULL, extent float8[],
     count bigint NOT NULL, extra jsonb NOT NULL, PRIMARY KEY (kind, name)
 );
-CREATE TABLE twin_stage (stage text PRIMARY KEY, stamp text NOT NULL);
-CREATE TABLE twin_document (name text PRIMARY KEY, body jsonb NOT NULL);
-CREATE TABLE twin_thing (oid text PRIMARY KEY, body jsonb NOT NULL);
-CREATE TABLE twin_datastream (oid text PRIMARY KEY, body jsonb NOT NULL);
-CREATE TABLE twin_incident (oid text PRIMARY KEY, body jsonb NOT NULL);
-CREATE TABLE twin_observation (
+CREATE TABLE IF NOT EXISTS twin_stage (stage text PRIMARY KEY, stamp text NOT NULL);
+CREATE TABLE IF NOT EXISTS twin_document (name text PRIMARY KEY, body jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS twin_thing (oid text PRIMARY KEY, body jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS twin_datastream (oid text PRIMARY KEY, body jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS twin_incident (oid text PRIMARY KEY, body jsonb NOT NULL);
+CREATE TABLE IF NOT EXISTS twin_observation (
     datastream text NOT NULL, time float8 NOT NULL, value float8 NOT NULL, PRIMARY KEY (datastream, time)
 );
-CREATE INDEX ON twin_observation (time, datastream);
-CREATE TABLE twin_latest (datastream text PRIMARY KEY, time float8 NOT NULL, value float8 NOT NULL);
+CREATE INDEX IF NOT EXISTS twin_observation_time ON twin_observation (time, datastream);
+CREATE TABLE IF NOT EXISTS twin_latest (datastream text PRIMARY KEY, time float8 NOT NULL, value float8 NOT NULL);
+CREATE TABLE IF NOT EXISTS twin_version (
+    layer text NOT NULL, number bigint NOT NULL, digest text NOT NULL, lineage jsonb NOT NULL, count bigint NOT NULL,
+    content text NOT NULL, loaded text NOT NULL, prints bytea NOT NULL, PRIMARY KEY (layer, number)
+);
+ALTER TABLE twin_version ALTER COLUMN prints SET STORAGE EXTERNAL;
 """
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
@@ -135,7 +140,7 @@ class Database:
     def _make(self, connection: Connection) -> None:
         from psycopg import sql
 
-        there = ("SELECT to_regclass(%s)", [f"{self.schema}.twin_latest"])
+        there = ("SELECT to_regclass(%s)", [f"{self.schema}.twin_version"])
         if connection.execute(*there).fetchone() != (None,):
             return
         with connection.transaction():

@@ -10,8 +10,9 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from twin.points import PointCloud
 from twin.store.catalog import digest_of, write_atomic
 from twin.store.geopackage import Where
 from twin.store.images import ImageShelf
+from twin.store.journal import Journal
 from twin.store.protocol import ImageSource, Item, RasterWriter
 
 _FOLDERS = {
@@ -70,22 +72,33 @@ class FileStore(ABC):
         self.frame = frame
         self.tiles_dir = root / "tiles"
         self.catalog = catalog
+        self.journal = Journal(root / "pending")
         self._images = ImageShelf(root / "images")
 
     def items(self, kind: str | None = None) -> list[Item]:
         """The catalogue, sorted by kind and name."""
-        return self.catalog.items(kind)
+        table = {(item.kind, item.name): item for item in self.catalog.items(kind)}
+        arrived = self.journal.arrived(self.path)
+        table |= {(item.kind, item.name): item for item in arrived if kind in (None, item.kind)}
+        return [table[key] for key in sorted(table)]
 
     def item(self, kind: str, name: str) -> Item:
         """One line of it; NotFoundError where there is none."""
-        return self.catalog.require(kind, name)
+        return self.find(kind, name) or self.catalog.require(kind, name)
+
+    def find(self, kind: str, name: str) -> Item | None:
+        """One line of it, or None."""
+        kept = self.catalog.find(kind, name)
+        arrived = self.journal.arrived(self.path)
+        return next((item for item in arrived if (item.kind, item.name) == (kind, name)), kept)
 
     def has(self, kind: str, name: str) -> bool:
         """True where the catalogue has the item."""
-        return self.catalog.find(kind, name) is not None
+        return self.find(kind, name) is not None
 
     def remove(self, kind: str, name: str) -> None:
         """Take the item out; nothing where there is none."""
+        self.journal.forget(kind, name)
         self.catalog.drop(kind, name)
         self.path(kind, name).unlink(missing_ok=True)
         if kind == "model":
@@ -131,6 +144,11 @@ class FileStore(ABC):
                 raise StoreError(f"{self.root}: another run is writing here; wait for it or stop it") from error
             for left in [self.root / "scratch", *self.tiles_dir.glob(".staging-*")]:
                 shutil.rmtree(left, ignore_errors=True)
+            for left in [*self.root.glob(".*.json.*"), *self.tiles_dir.glob(".*.json.*")]:
+                left.unlink(missing_ok=True)
+            for item in self.journal.arrived(self.path):
+                self.catalog.put(item)
+            self.journal.clear()
             yield
 
     def read_layer(
@@ -183,11 +201,12 @@ class FileStore(ABC):
         from twin.store import cog
 
         require_same_frame(self.frame, geobox.frame)
-        with self._place("raster", name) as beside, cog.open_writer(beside, geobox, count, dtype, unit) as writer:
-            yield writer
         cells = geobox.shape[0] * geobox.shape[1]
         extra = {"unit": unit, "count": count, "dtype": dtype, "resolution": list(geobox.resolution)}
-        self._keep("raster", name, lineage, geobox.bounds, cells, extra)
+        with self._place("raster", name) as beside:
+            with cog.open_writer(beside, geobox, count, dtype, unit) as writer:
+                yield writer
+            self._keep(beside, Item("raster", name, "", lineage, geobox.bounds, cells, extra))
 
     def raster_box(self, name: str) -> GeoBox:
         """Where the raster lies, without reading it."""
@@ -211,7 +230,7 @@ class FileStore(ABC):
 
         with self._place("points", name) as beside:
             told = columnar.write_clouds(beside, clouds)
-        return self._keep("points", name, lineage, told["extent"], told["count"], {})
+            return self._keep(beside, Item("points", name, "", lineage, told["extent"], told["count"]))
 
     def read_points(self, name: str, *, bounds: Bounds | None = None) -> PointCloud:
         """The points inside `bounds`, or all."""
@@ -234,8 +253,8 @@ class FileStore(ABC):
         shelved = batches if images is None else self._images.shelve(batches, images, worn)
         with self._place("model", name) as beside:
             told = columnar.write_solids(beside, shelved, skinned=images is not None)
-        extra = {"cells": told["cells"]} | ({"images": sorted(worn)} if images is not None else {})
-        item = self._keep("model", name, lineage, told["extent"], told["count"], extra)
+            extra = {"cells": told["cells"]} | ({"images": sorted(worn)} if images is not None else {})
+            item = self._keep(beside, Item("model", name, "", lineage, told["extent"], told["count"], extra))
         self._sweep_images()
         return item
 
@@ -244,7 +263,7 @@ class FileStore(ABC):
         return self._images.read(name)
 
     def _images_of(self, kind: str, name: str) -> list[str]:
-        item = self.catalog.find(kind, name) if kind == "model" else None
+        item = self.find(kind, name) if kind == "model" else None
         return [] if item is None else list(item.extra.get("images", ()))
 
     def _sweep_images(self) -> None:
@@ -299,7 +318,7 @@ class FileStore(ABC):
 
     @contextmanager
     def _place(self, kind: str, name: str) -> Iterator[Path]:
-        """A path to write to; renamed into place when the block ends well, swept when it does not."""
+        """A path in `scratch` to write to and to keep from; swept when the block ends."""
         target = self.path(kind, name)
         scratch = self.root / "scratch" / f"{kind}-{os.getpid()}"
         scratch.mkdir(parents=True, exist_ok=True)
@@ -307,16 +326,19 @@ class FileStore(ABC):
         beside.unlink(missing_ok=True)
         try:
             yield beside
-            target.parent.mkdir(parents=True, exist_ok=True)
-            beside.replace(target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _keep(
-        self, kind: str, name: str, lineage: Lineage, extent: Bounds | None, count: int, extra: Mapping[str, Any]
-    ) -> Item:
-        digest = digest_of(self.path(kind, name))
-        return self.catalog.put(Item(kind, name, digest, lineage, extent, count, extra))
+    def _keep(self, beside: Path, item: Item) -> Item:
+        """Rename the file into place and put its line, with its digest, into the catalogue: both or neither."""
+        item = item if item.digest else replace(item, digest=digest_of(beside))
+        target = self.path(item.kind, item.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.journal.note(item, beside)
+        beside.replace(target)
+        self.catalog.put(item)
+        self.journal.forget(item.kind, item.name)
+        return item
 
 
 def _same_files(a: Path, b: Path) -> bool:

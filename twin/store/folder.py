@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +16,62 @@ from twin.frames import Frame
 from twin.grid import require_same_frame
 from twin.lineage import Lineage
 from twin.store import geopackage
-from twin.store.catalog import Catalog
+from twin.store.catalog import Catalog, digest_of
 from twin.store.files import FileStore
 from twin.store.geopackage import Where
+from twin.store.history import chosen, compare, take_prints
 from twin.store.live import SqliteLive
-from twin.store.protocol import Item
+from twin.store.protocol import KEPT_VERSIONS, Changes, Item, Version
+from twin.store.versions import VersionFiles
 
 
 class FolderStore(FileStore):
     """Store of one city in a folder; files are written in `scratch` and renamed into place."""
 
-    def __init__(self, root: Path, frame: Frame) -> None:
+    def __init__(self, root: Path, frame: Frame, *, keep: int = KEPT_VERSIONS) -> None:
         super().__init__(root, frame, Catalog(root / "catalog.json"))
         self._live = SqliteLive(root / "live.sqlite")
+        self._versions = VersionFiles(root / "history", keep)
 
     @property
     def live(self) -> SqliteLive:
         """Things, observations, incidents."""
         return self._live
 
+    def remove(self, kind: str, name: str) -> None:
+        """Take the item out, a layer with its versions; nothing where there is none."""
+        super().remove(kind, name)
+        if kind == "layer":
+            self._versions.drop(name)
+
     def write_layer(self, name: str, layer: Layer, lineage: Lineage) -> Item:
-        """Keep the layer under `name`, in place of what was there."""
+        """Keep the layer under `name`, in place of what was there; the same layer again is not written."""
         require_same_frame(self.frame, layer.frame)
+        prints, before = take_prints(layer), self.find("layer", name)
+        known = self._versions.known(before)
+        if before is not None and known and known[-1][1] == prints.content and self._is_sound(before):
+            return self.catalog.put(replace(before, lineage=lineage))
+        extent = layer.bounds if len(layer) else None
         with self._place("layer", name) as beside:
             geopackage.write_geopackage(beside, name, layer)
-        extent = layer.bounds if len(layer) else None
-        return self._keep("layer", name, lineage, extent, len(layer), {"feature_class": layer.name})
+            extra = {"feature_class": layer.name}
+            item = Item("layer", name, digest_of(beside), lineage, extent, len(layer), extra)
+            self._versions.add(item, prints, before)
+            self._keep(beside, item)
+        self._versions.trim(item)
+        return item
+
+    def _is_sound(self, item: Item) -> bool:
+        return self.path(item.kind, item.name).exists() and self.digest(item.kind, item.name) == item.digest
+
+    def versions(self, name: str) -> list[Version]:
+        """The deliveries of a layer that are remembered, oldest first."""
+        return [version for version, _ in self._versions.known(self.item("layer", name))]
+
+    def changes(self, name: str, old: int | None = None, new: int | None = None) -> Changes:
+        """What differs between two versions, by default the last two."""
+        first, last = chosen(name, self.versions(name), old, new)
+        return compare(name, (first, last), self._versions.prints(name, first), self._versions.prints(name, last))
 
     def _read_layer(self, name: str, where: Where, columns: Iterable[str] | None) -> tuple[Layer, NDArray[int64]]:
         item = self.item("layer", name)
@@ -52,7 +83,7 @@ class FolderStore(FileStore):
         text = json.dumps(data, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False)
         with self._place("document", name) as beside:
             beside.write_text(text, encoding="utf-8")
-        return self._keep("document", name, lineage or Lineage("pingcheng"), None, len(data), {})
+            return self._keep(beside, Item("document", name, "", lineage or Lineage("pingcheng"), None, len(data)))
 
     def read_document(self, name: str) -> dict[str, Any]:
         """The document; NotFoundError where there is none."""

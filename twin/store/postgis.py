@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from twin.store import tables
 from twin.store.database import Connection, Database, lock_item
 from twin.store.files import FileStore
 from twin.store.geopackage import Where
+from twin.store.history import chosen, compare, take_prints
 from twin.store.pglive import PostgisLive
-from twin.store.protocol import Item
+from twin.store.protocol import KEPT_VERSIONS, Changes, Item, Version
+from twin.store.versions import VersionRows
 
 _ITEM = "SELECT kind, name, digest, lineage, extent, count, extra FROM twin_item "
 _PUT_ITEM = (
@@ -87,8 +90,9 @@ class PostgisStore(FileStore):
     schema  one a city; lower-case letters, digits and underscores
     """
 
-    def __init__(self, dsn: str, frame: Frame, files: Path, *, schema: str = "city") -> None:
+    def __init__(self, dsn: str, frame: Frame, files: Path, *, schema: str = "city", keep: int = KEPT_VERSIONS) -> None:
         self.database = Database(dsn, schema)
+        self._kept = keep
         super().__init__(files, frame, PostgisCatalog(self.database))
         self._live = PostgisLive(self.database)
 
@@ -117,6 +121,7 @@ class PostgisStore(FileStore):
             drop_item(connection, kind, name)
             if kind == "layer":
                 tables.drop_table(connection, name)
+                VersionRows(connection, self._kept).drop(name)
             else:
                 connection.execute("DELETE FROM twin_document WHERE name = %s", [name])
         return None
@@ -140,15 +145,35 @@ class PostgisStore(FileStore):
         return super().digest(kind, name) if kind != "document" else _digest(self._document(name))
 
     def write_layer(self, name: str, layer: Layer, lineage: Lineage) -> Item:
-        """Keep the layer under `name`, in place of what was there."""
+        """Keep the layer under `name`, in place of what was there; the same layer again is not written."""
         require_same_frame(self.frame, layer.frame)
         self._check_name("layer", name)
+        prints = take_prints(layer)
         extent = layer.bounds if len(layer) else None
         with self.database.transaction() as connection:
             lock_item(connection, self.database.schema, "layer", name)
+            versions, before = VersionRows(connection, self._kept), find_item(connection, "layer", name)
+            known = versions.known(before)
+            if before is not None and known and known[-1][1] == prints.content and versions.untouched(before):
+                return put_item(connection, replace(before, lineage=lineage))
             digest = tables.replace_table(connection, name, layer, tables.srid_of(self.frame))
             item = Item("layer", name, digest, lineage, extent, len(layer), {"feature_class": layer.name})
+            versions.add(item, prints, before)
             return put_item(connection, item)
+
+    def versions(self, name: str) -> list[Version]:
+        """The deliveries of a layer that are remembered, oldest first."""
+        item = self.item("layer", name)
+        with self.database.transaction() as connection:
+            return [version for version, _ in VersionRows(connection, self._kept).known(item)]
+
+    def changes(self, name: str, old: int | None = None, new: int | None = None) -> Changes:
+        """What differs between two versions, by default the last two."""
+        first, last = chosen(name, self.versions(name), old, new)
+        with self.database.transaction() as connection:
+            rows = VersionRows(connection, self._kept)
+            then, now = rows.prints(name, first), rows.prints(name, last)
+        return compare(name, (first, last), then, now)
 
     def _read_layer(self, name: str, where: Where, columns: Iterable[str] | None) -> tuple[Layer, NDArray[np.int64]]:
         import psycopg

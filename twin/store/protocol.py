@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twin.features import Layer
+from twin.features import Layer, Objects
 from twin.grid import Bounds, GeoBox, Raster
 from twin.lineage import Lineage
 from twin.live import Datastream, Incident, Observation, Thing
@@ -22,6 +22,7 @@ from twin.meshes import Solids
 from twin.points import PointCloud
 
 KINDS = ("layer", "raster", "points", "model", "document")
+KEPT_VERSIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,54 @@ class Item:
     extent: Bounds | None = None
     count: int = 0
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One delivery of a layer as the store remembers it.
+
+    number  counts from 1; a delivery with the same content is no new version
+    digest  that of the item when this version was the layer
+    lineage source, licence and date as declared with the delivery that brought it first
+    """
+
+    number: int
+    digest: str
+    lineage: Lineage
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differs between two versions of a layer; every class is an object array of oids.
+
+    geometry    features whose shape differs at 1 mm
+    attributes  features with another value in some column
+    columns     column -> the features that differ in it; a column that comes or goes counts where it has values
+    """
+
+    name: str
+    old: int
+    new: int
+    added: Objects
+    removed: Objects
+    geometry: Objects
+    attributes: Objects
+    columns: Mapping[str, Objects]
+
+    def __bool__(self) -> bool:
+        return any(map(len, (self.added, self.removed, self.geometry, self.attributes)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        classes = ("added", "removed", "geometry", "attributes")
+        return {
+            "layer": self.name,
+            "from": self.old,
+            "to": self.new,
+            **{key: getattr(self, key).tolist() for key in classes},
+            "columns": {key: oids.tolist() for key, oids in self.columns.items()},
+        }
 
 
 class RasterWriter(Protocol):
@@ -131,7 +180,7 @@ class Store(Protocol):
         """Holds the store for one writer; StoreError where another has it. It goes with the process."""
 
     def write_layer(self, name: str, layer: Layer, lineage: Lineage) -> Item:
-        """Keep the layer under `name`, in place of what was there."""
+        """Keep the layer under `name`, in place of what was there; nothing is written where it is there already."""
 
     def read_layer(
         self,
@@ -142,6 +191,12 @@ class Store(Protocol):
         columns: Iterable[str] | None = None,
     ) -> Layer:
         """The layer, or the part of it that meets `bbox` or has one of `oids`; NotFoundError where there is none."""
+
+    def versions(self, name: str) -> list[Version]:
+        """The deliveries of a layer that are remembered, oldest first; the last one is what the layer is now."""
+
+    def changes(self, name: str, old: int | None = None, new: int | None = None) -> Changes:
+        """What differs between two versions, by default the last two; NotFoundError where one is not remembered."""
 
     def page_layer(
         self,
