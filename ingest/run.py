@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -210,7 +211,8 @@ def _write_models(run: _Run) -> None:
     if len(streams) > 1:
         lineage = Lineage.join([stream.lineage for stream in streams], f"{len(streams)} models put together")
     batches = (batch for stream in streams for batch in stream.batches())
-    item = run.city.store.write_model("citymodel", batches, lineage)
+    albums = [stream.images for stream in streams if stream.images is not None]
+    item = run.city.store.write_model("citymodel", batches, lineage, ChainMap(*albums) if albums else None)
     run.written.add(("model", "citymodel"))
     run.figures["citymodel.count"] = item.count
 

@@ -276,14 +276,18 @@ def concatenate(parts: Sequence[Solids]) -> Solids:
         np.concatenate([part.lod for part in parts]),
         np.concatenate([part.material for part in parts]),
         {key: np.concatenate([part.attributes[key] for part in parts]) for key in sorted(shared)},
-        _join_skins(parts),
+        _join(parts),
     )
 
 
-def _join_skins(parts: Sequence[Solids]) -> Skin | None:
+def _join(parts: Sequence[Solids]) -> Skin | None:
     if all(part.skin is None for part in parts):
         return None
-    skins = [part.skin or Skin.bare(len(part.faces)) for part in parts]
+    return join_skins([part.skin or Skin.bare(len(part.faces)) for part in parts])
+
+
+def join_skins(skins: Sequence[Skin]) -> Skin:
+    """The skin of the faces of several one after another (at least one); a picture that several wear is named once."""
     code = {texture: 0 for skin in skins for texture in skin.textures}
     code = {texture: k for k, texture in enumerate(code)}
     # The last place answers for -1: a face without a picture.

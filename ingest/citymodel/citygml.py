@@ -1,6 +1,6 @@
 """CityGML 2.0 and 3.0 as a stream: one city object in memory, no document type, no entities.
 
-Memory: the elements of one building at a time, made of at most MEMBER_LIMIT bytes of XML; everything that is no
+Memory: the elements of one building at a time, made of at most meter.MEMBER_LIMIT bytes of XML; everything that is no
 building (terrain, textures, zones) is counted and dropped element by element, whatever its size. Surfaces pass on in
 runs of at most 256 buildings, so that a file of any length goes through within 8 MiB for simple buildings; what grows
 with their number is their outlines and attributes, which are the layer.
@@ -17,11 +17,12 @@ from xml.parsers import expat
 
 import pyproj
 
-from ingest.citymodel.gmlbody import body_of, local, points_of
+from ingest.citymodel.appearance import Looks
+from ingest.citymodel.gmlbody import body_of, points_of
+from ingest.citymodel.meter import Meter, local
 from ingest.citymodel.model import Body, Census
 from twin.errors import SourceError
 
-MEMBER_LIMIT = 64 * 2**20
 DEEPEST = 200
 _MEMBERS = frozenset({"cityObjectMember", "featureMember", "featureMembers"})
 _COUNTED = frozenset({"TINRelief", "Triangle", "Polygon"})
@@ -29,32 +30,20 @@ _CODE = re.compile(r"EPSG(?:/[^/]*/|::?|:[^:]*:)(\d+)", re.IGNORECASE)
 _PROLOG_STEP = 4096
 
 
-class _Meter:
-    """The file, that refuses to go on when too much was read since the last city object."""
-
-    def __init__(self, file: BinaryIO, shown: str) -> None:
-        self._file, self._shown, self.since = file, shown, 0
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
-        block = self._file.read(size)
-        self.since += len(block)
-        if self.since > MEMBER_LIMIT:
-            raise SourceError(f"{self._shown}: one city object of more than {MEMBER_LIMIT >> 20} MiB of XML; split it")
-        return block
-
-
-def read_citygml(path: Path, shown: str, wanted: int, axes: str, census: Census) -> Iterator[Body]:
+def read_citygml(
+    path: Path, shown: str, wanted: int, axes: str, census: Census, looks: Looks | None = None
+) -> Iterator[Body]:
     """The buildings of a CityGML file, one at a time; what else it holds is counted in the census.
 
     wanted      ten times the LoD to take, 0 for the highest of each part
+    looks       the appearances of the file, where they were read before
     axes        "" order as the CRS and the form of srsName say, "xy" or "yx" where the file is known to differ
     raises      SourceError for XML that is damaged, carries a document type, states two CRSs or is no CityGML
     """
     with path.open("rb") as file:
         _refuse_doctype(file, shown)
         file.seek(0)
-        scan = _Scan(_Meter(file, shown), shown, wanted, axes, census)
+        scan = _Scan(Meter(file, shown), shown, wanted, axes, census, looks)
         try:
             yield from scan.bodies()
         except ElementTree.ParseError as err:
@@ -86,8 +75,9 @@ def _refuse_doctype(file: BinaryIO, shown: str) -> None:
 class _Scan:
     """One pass over the elements; the state is the path from the root and the city object that it goes through."""
 
-    def __init__(self, meter: _Meter, shown: str, wanted: int, axes: str, census: Census) -> None:
+    def __init__(self, meter: Meter, shown: str, wanted: int, axes: str, census: Census, looks: Looks | None) -> None:
         self._meter, self._shown, self._wanted, self._axes, self._census = meter, shown, wanted, axes, census
+        self._looks = looks
         self._path: list[Any] = []
         self._inside = ""
         self._from = 0
@@ -101,7 +91,7 @@ class _Scan:
             self._path.pop()
             if self._inside and len(self._path) == self._from:
                 if self._inside == "Building":
-                    yield body_of(element, self._wanted, self._census)
+                    yield body_of(element, self._wanted, self._census, self._looks)
                 self._inside, self._meter.since = "", 0
             self._leave(element)
 
@@ -123,10 +113,14 @@ class _Scan:
 
     def _leave(self, element: Any) -> None:
         """What is read is let go; inside a building only when the building ends."""
+        name = local(element.tag)
+        if name == "imageURI" and element.text:
+            self._census.images[element.text.strip()] = None
+        if name in ("ParameterizedTexture", "X3DMaterial"):
+            self._census.looks = True
         if self._inside == "Building":
             return
         if self._inside:
-            name = local(element.tag)
             if name in _COUNTED:
                 self._census.counts[name] += 1
             elif name in ("posList", "pos"):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 
+from ingest.citymodel.jsonlooks import BROKEN as _BROKEN
+from ingest.citymodel.jsonlooks import JsonLooks, looks_of
 from ingest.citymodel.model import SURFACES, UNTOLD, Body, Census, Part, Polygon, Ring, choose_lod, open_ring
 from twin.errors import SourceError
 
@@ -19,12 +22,22 @@ LIMIT = 512 * 2**20
 HIGHEST = 49
 _DEPTH = {"MultiSurface": 0, "CompositeSurface": 0, "Solid": 1, "MultiSolid": 2, "CompositeSolid": 2}
 _EPSG = re.compile(r"EPSG(?:/[^/]*/|::?|:[^:]*:)(\d+)$", re.IGNORECASE)
-_BROKEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
 
 
-def read_cityjson(path: Path, shown: str, wanted: int, census: Census) -> Iterator[Body]:
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What the geometries of a feature refer to: vertices (n, 3) in the file's CRS, appearance, the level wished."""
+
+    vertices: Ring
+    looks: JsonLooks | None
+    wanted: int
+    census: Census
+
+
+def read_cityjson(path: Path, shown: str, wanted: int, census: Census, theme: str = "") -> Iterator[Body]:
     """The buildings of a CityJSON file (whole in memory) or of a CityJSONSeq file (one feature in memory).
 
+    theme   theme of materials and textures to take; the default of the file without
     raises  SourceError for text that is no CityJSON of a known version, or that ends early
     """
     with path.open("rb") as file:
@@ -40,12 +53,15 @@ def read_cityjson(path: Path, shown: str, wanted: int, census: Census) -> Iterat
             second = b""
         _check_head(head, shown)
         census.crs = _crs(head, shown)
-        yield from _bodies(head, _vertices(head, head, shown), wanted, census)
+        looks = looks_of(head.get("appearance"), theme, census)
+        yield from _bodies(head, _Scene(_vertices(head, head, shown), looks, wanted, census))
         number = 2
         while second:
             if second.strip():
                 feature = _load(second, f"{shown}, line {number}")
-                yield from _bodies(feature, _vertices(feature, head, f"{shown}, line {number}"), wanted, census)
+                own = looks_of(feature["appearance"], theme, census) if "appearance" in feature else looks
+                vertices = _vertices(feature, head, f"{shown}, line {number}")
+                yield from _bodies(feature, _Scene(vertices, own, wanted, census))
             second, number = next(lines, b""), number + 1
 
 
@@ -103,13 +119,13 @@ def _vertices(feature: Mapping[str, Any], head: Mapping[str, Any], shown: str) -
     return raw
 
 
-def _bodies(feature: Mapping[str, Any], vertices: Ring, wanted: int, census: Census) -> Iterator[Body]:
+def _bodies(feature: Mapping[str, Any], scene: _Scene) -> Iterator[Body]:
     objects: dict[str, Any] = {k: v for k, v in feature["CityObjects"].items() if isinstance(v, dict)}
     children: dict[str, list[str]] = {}
     orphans = []
     for oid, thing in objects.items():
         kind = str(thing.get("type", ""))
-        census.counts[kind] += 1
+        scene.census.counts[kind] += 1
         if kind in PARTS:
             parent = next((p for p in thing.get("parents") or () if isinstance(p, str) and p in objects), None)
             if parent is None or parent == oid:
@@ -117,14 +133,12 @@ def _bodies(feature: Mapping[str, Any], vertices: Ring, wanted: int, census: Cen
             else:
                 children.setdefault(parent, []).append(oid)
         elif kind != "Building":
-            census.ignored[kind] += 1
+            scene.census.ignored[kind] += 1
     for oid in (*(oid for oid, thing in objects.items() if thing.get("type") == "Building"), *orphans):
-        yield _body(oid, objects, children, vertices, wanted, census)
+        yield _body(oid, objects, children, scene)
 
 
-def _body(
-    oid: str, objects: Mapping[str, Any], children: Mapping[str, list[str]], vertices: Ring, wanted: int, census: Census
-) -> Body:
+def _body(oid: str, objects: Mapping[str, Any], children: Mapping[str, list[str]], scene: _Scene) -> Body:
     attributes = objects[oid].get("attributes")
     body = Body(oid, dict(attributes) if isinstance(attributes, dict) else {})
     if "address" in objects[oid]:
@@ -133,7 +147,7 @@ def _body(
     while waiting:
         name = waiting.pop(0)
         try:
-            _take(name, objects[name], vertices, wanted, body, census)
+            _take(name, objects[name], scene, body)
         except _BROKEN as err:
             body.problems.append(("failed", f"几何损坏 / {name}: geometry is damaged ({str(err)[:80]})"))
         for child in children.get(name, ()):
@@ -143,7 +157,7 @@ def _body(
     return body
 
 
-def _take(name: str, thing: Mapping[str, Any], vertices: Ring, wanted: int, body: Body, census: Census) -> None:
+def _take(name: str, thing: Mapping[str, Any], scene: _Scene, body: Body) -> None:
     """The geometry of one object in its chosen level of detail goes to the body."""
     kind = str(thing["type"])
     levels: dict[int, list[Mapping[str, Any]]] = {}
@@ -156,22 +170,23 @@ def _take(name: str, thing: Mapping[str, Any], vertices: Ring, wanted: int, body
             raise ValueError(f"LoD {level / 10:g}")
         levels.setdefault(level, []).append(geometry)
     default = SURFACES["BuildingInstallation"] if kind == "BuildingInstallation" else UNTOLD
-    body.plan += [p for level, group in levels.items() if level < 10 for g in group for p in _polygons(g, vertices)]
+    body.plan += [p for level, group in levels.items() if level < 10 for g in group for p in _polygons(g, scene, body)]
     solid = [level for level in levels if level >= 10]
     if not solid:
         return
-    level, line = choose_lod(solid, wanted)
+    level, line = choose_lod(solid, scene.wanted)
     if line:
         body.problems.append(("fallback", line))
-    polygons = [polygon for geometry in levels[level] for polygon in _polygons(geometry, vertices)]
+    polygons = [polygon for geometry in levels[level] for polygon in _polygons(geometry, scene, body)]
     for polygon in polygons:
         polygon.surface = default if polygon.surface == UNTOLD else polygon.surface
-    census.counts["Polygon"] += len(polygons)
+    scene.census.counts["Polygon"] += len(polygons)
     if polygons:
         body.parts.append(Part(name, kind, level, polygons))
 
 
-def _polygons(geometry: Mapping[str, Any], vertices: Ring) -> list[Polygon]:
+def _polygons(geometry: Mapping[str, Any], scene: _Scene, body: Body) -> list[Polygon]:
+    vertices = scene.vertices
     semantics = geometry.get("semantics") or {}
     codes = [SURFACES.get(str(row.get("type")), UNTOLD) for row in semantics.get("surfaces") or ()]
     depth = _DEPTH[geometry["type"]]
@@ -180,15 +195,20 @@ def _polygons(geometry: Mapping[str, Any], vertices: Ring) -> list[Polygon]:
     told = _flat(values, depth) if values is not None else []
     told = told if len(told) == len(surfaces) else [None] * len(surfaces)
     result = []
-    for rings, value in zip(surfaces, told, strict=True):
+    for number, (rings, value) in enumerate(zip(surfaces, told, strict=True)):
         index = [np.asarray(ring, dtype=np.int64) for ring in rings]
         if any(len(ring) and (ring.min() < 0 or ring.max() >= len(vertices)) for ring in index):
             raise ValueError("a vertex number beyond the vertices")
-        opened = [open_ring(vertices[ring]) for ring in index if len(ring)]
+        whole = [vertices[ring] for ring in index if len(ring)]
+        opened = [open_ring(ring) for ring in whole]
         if opened and opened[0] is not None:
             code = codes[value] if isinstance(value, int) and 0 <= value < len(codes) else UNTOLD
-            result.append(Polygon([ring for ring in opened if ring is not None], code))
-    return result
+            result.append((Polygon([ring for ring in opened if ring is not None], code), number, whole))
+    wrong = scene.looks.dress(geometry, result) if scene.looks is not None else 0
+    if wrong:
+        line = f"{wrong} 个面的外观有误,未用 / {wrong} surfaces whose material or texture is told wrongly stay bare"
+        body.problems.append(("fallback", line))
+    return [polygon for polygon, _, _ in result]
 
 
 def _flat(nested: Any, depth: int) -> list[Any]:

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ingest.citymodel.model import SURFACES, UNTOLD, Body, Census, Part, Polygon, Ring, choose_lod, open_ring
+from ingest.citymodel.appearance import Looks, coat_of, project
+from ingest.citymodel.meter import local
+from ingest.citymodel.model import (
+    SURFACES,
+    UNTOLD,
+    Body,
+    Census,
+    Coat,
+    Colour,
+    Part,
+    Polygon,
+    Ring,
+    choose_lod,
+    kept_points,
+    open_ring,
+)
 from twin.meshes import Surface
 
 GML_ID = ("{http://www.opengis.net/gml}id", "{http://www.opengis.net/gml/3.2}id")
@@ -21,11 +36,6 @@ _SKIPPED = frozenset(
      "buildingFurniture", "appearance", "appearanceMember", "address", "externalReference"}
 )  # fmt: skip
 _INSTALLATION = int(Surface.INSTALLATION)
-
-
-def local(tag: Any) -> str:
-    """The name of an element without its namespace; "" for comments and instructions."""
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 def points_of(element: Any, dimension: int, swapped: bool) -> Ring:
@@ -62,6 +72,7 @@ class _Walk:
 
     census: Census
     body: Body
+    looks: Looks | None = None
     items: list[_Item] = field(default_factory=list)
     by_id: dict[str, tuple[int, Polygon]] = field(default_factory=dict)
     broken: int = 0
@@ -69,18 +80,24 @@ class _Walk:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the walk is: level of detail (ten times, -1 outside of one), semantic class, dimension of positions."""
+    """Where the walk is: level of detail (ten times, -1 outside of one), semantic class, dimension of positions.
+
+    colour      of the nearest element around that has one
+    wrapped     gml:id of the nearest element around that a picture is projected onto
+    """
 
     item: _Item
     level: int = -1
     surface: int = UNTOLD
     dimension: int = 3
+    colour: Colour | None = None
+    wrapped: str = ""
 
 
-def body_of(element: Any, wanted: int, census: Census) -> Body:
+def body_of(element: Any, wanted: int, census: Census, looks: Looks | None = None) -> Body:
     """The building of a whole Building element; what cannot be read is in its problems."""
     body = Body(_id(element), attributes_of(element))
-    walk = _Walk(census, body)
+    walk = _Walk(census, body, looks)
     item = _Item(body.oid, "Building")
     walk.items.append(item)
     for child in element:
@@ -105,28 +122,43 @@ def _visit(element: Any, place: _Place, walk: _Walk) -> None:
     if name in _PATCHES:
         _take(element, place, walk)
         return
-    if name == "BuildingPart":
-        item = _Item(_id(element), name)
-        walk.items.append(item)
-        walk.census.counts[name] += 1
-        place = _Place(item)
-    elif name in SURFACES:
-        walk.census.counts[name] += 1
-        surface = place.surface if place.surface == _INSTALLATION else SURFACES[name]
-        place = _Place(place.item, -1, surface, place.dimension)
-    else:
-        level = _LEVEL.fullmatch(name)
-        if level:
-            if level[2] in _NO_SHELL:
-                return
-            place = _Place(place.item, int(level[1]) * 10, place.surface, place.dimension)
+    inner = _entered(element, name, place, walk)
+    if inner is None:
+        return
+    place = inner
     link, stated = element.get(HREF), element.get("srsDimension")
     if link and place.level >= 0 and link.startswith("#"):
         place.item.links.setdefault(place.level, []).append(link[1:])
     if stated in ("2", "3"):
-        place = _Place(place.item, place.level, place.surface, int(stated))
+        place = replace(place, dimension=int(stated))
+    if walk.looks is not None and _id(element):
+        place = _dressed(place, _id(element), walk.looks)
     for child in element:
         _visit(child, place, walk)
+
+
+def _entered(element: Any, name: str, place: _Place, walk: _Walk) -> _Place | None:
+    """The place inside an element; None where nothing in it is of the shell."""
+    if name == "BuildingPart":
+        item = _Item(_id(element), name)
+        walk.items.append(item)
+        walk.census.counts[name] += 1
+        return _Place(item)
+    if name in SURFACES:
+        walk.census.counts[name] += 1
+        surface = place.surface if place.surface == _INSTALLATION else SURFACES[name]
+        return replace(place, level=-1, surface=surface)
+    level = _LEVEL.fullmatch(name)
+    if level is None:
+        return place
+    return None if level[2] in _NO_SHELL else replace(place, level=int(level[1]) * 10)
+
+
+def _dressed(place: _Place, own: str, looks: Looks) -> _Place:
+    colour, projected = looks.colour(own), looks.projection(own)
+    if colour is None and projected is None:
+        return place
+    return replace(place, colour=colour or place.colour, wrapped=own if projected is not None else place.wrapped)
 
 
 def _take(element: Any, place: _Place, walk: _Walk) -> None:
@@ -134,7 +166,9 @@ def _take(element: Any, place: _Place, walk: _Walk) -> None:
     if place.level < 0:
         return
     try:
-        rings = [open_ring(_ring(ring, place.dimension, walk.census.swapped)) for ring in _rings(element)]
+        found = _rings(element)
+        whole = [_ring(ring, place.dimension, walk.census.swapped) for ring in found]
+        rings = [open_ring(ring) for ring in whole]
     except (ValueError, OverflowError):
         walk.broken += 1
         return
@@ -143,6 +177,10 @@ def _take(element: Any, place: _Place, walk: _Walk) -> None:
         return
     polygon = Polygon([ring for ring in rings if ring is not None], place.surface)
     own = _id(element)
+    if walk.looks is not None:
+        place = _dressed(place, own, walk.looks)
+        polygon.colour = place.colour
+        polygon.coat = _coat(whole, [_id(ring) for ring in found], place, walk)
     if own:
         walk.by_id[own] = (place.level, polygon)
     if place.level == 0:
@@ -150,6 +188,22 @@ def _take(element: Any, place: _Place, walk: _Walk) -> None:
         return
     group = place.item.plain if place.surface == UNTOLD else place.item.told
     group.setdefault(place.level, []).append(polygon)
+
+
+def _coat(whole: list[Ring], names: list[str], place: _Place, walk: _Walk) -> Coat | None:
+    """What the polygon wears, its rings opened as those of the polygon are; coordinates before projection."""
+    looks = walk.looks
+    coat = None if looks is None else coat_of(whole, names, looks)
+    if coat is None and looks is not None and place.wrapped:
+        image, wrap, matrix = looks.projection(place.wrapped)  # type: ignore[misc]
+        axes = [1, 0, 2] if walk.census.swapped else [0, 1, 2]
+        coat = Coat(image, wrap, [project(ring[:, axes], matrix) for ring in whole])
+    if coat is not None:
+        kept = [kept_points(ring) for ring in whole]
+        coat.uv = [uv[keep] for uv, keep in zip(coat.uv, kept, strict=True) if keep.sum() >= 3]
+        if not all(np.isfinite(uv).all() for uv in coat.uv):
+            return None
+    return coat
 
 
 def _rings(element: Any) -> list[Any]:

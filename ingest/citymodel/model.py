@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from twin.meshes import Surface
 
 Ring = NDArray[np.float64]
+Colour = tuple[int, int, int, int]
 UNTOLD = -1
 FARTHEST = 1e9
 
@@ -40,15 +41,33 @@ SURFACES: Mapping[str, int] = MappingProxyType(
 
 
 @dataclass(slots=True)
+class Coat:
+    """The picture that a polygon wears.
+
+    image   as the file names it, relative to the file
+    wrap    the file's word for what is beyond the edge of the picture
+    uv      places of the points of each ring in it, (k, 2) f4, (0, 0) its lower left
+    """
+
+    image: str
+    wrap: str
+    uv: list[NDArray[np.float32]]
+
+
+@dataclass(slots=True)
 class Polygon:
     """One polygon of a surface.
 
     rings       outer ring, then holes; each (k, 3) f8, x first, in the file's CRS, its last point not repeated
     surface     Surface, or UNTOLD where the file does not say
+    coat        the picture it wears, None where it wears none; it covers the colour
+    colour      (r, g, b, opacity) 0..255 of its material, None where the file tells none
     """
 
     rings: list[Ring]
     surface: int = UNTOLD
+    coat: Coat | None = None
+    colour: Colour | None = None
 
 
 @dataclass(slots=True)
@@ -87,6 +106,8 @@ class Census:
     swapped     true where the file gives latitude (northing) first; bodies come with x first all the same
     counts      object and surface classes met, polygons, triangles of terrain
     ignored     classes of city objects that are no building
+    images      names of pictures met, as the file gives them
+    looks       true where the file tells colours or pictures
     low, high   (3,) corners of the ignored objects in the file's CRS, x first
     """
 
@@ -94,6 +115,8 @@ class Census:
     swapped: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     ignored: Counter[str] = field(default_factory=Counter)
+    images: dict[str, None] = field(default_factory=dict)
+    looks: bool = False
     low: Ring = field(default_factory=lambda: np.full(3, np.inf))
     high: Ring = field(default_factory=lambda: np.full(3, -np.inf))
 
@@ -110,9 +133,13 @@ def open_ring(points: Ring) -> Ring | None:
     """
     if not (np.abs(points) < FARTHEST).all():
         raise ValueError("a coordinate is no number, or beyond the globe")
-    if len(points):
-        points = points[(points != np.roll(points, 1, axis=0)).any(axis=1)]
+    points = points[kept_points(points)]
     return points if len(points) >= 3 else None
+
+
+def kept_points(points: Ring) -> NDArray[np.bool_]:
+    """(k,) True for the points of a ring that `open_ring` keeps."""
+    return (points != np.roll(points, 1, axis=0)).any(axis=1)
 
 
 def choose_lod(levels: list[int], wanted: int) -> tuple[int, str]:

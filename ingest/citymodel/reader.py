@@ -13,10 +13,12 @@ import numpy as np
 import orjson
 import shapely
 
+from ingest.citymodel.album import Album, Place, count_images, lost_lines
+from ingest.citymodel.appearance import read_looks
 from ingest.citymodel.citygml import read_citygml
 from ingest.citymodel.cityjson import read_cityjson
 from ingest.citymodel.model import Body, Census
-from ingest.citymodel.shells import footprint_of, shell_of, solids_of
+from ingest.citymodel.shells import Dresser, footprint_of, shell_of, solids_of
 from ingest.conform import columns_of, crs_of, place, vertical_shift
 from ingest.quality import feature_tally
 from ingest.reading import Card, Delivery, RawTable, Reading
@@ -45,30 +47,37 @@ class ModelStream:
     """The surfaces of a city model, read a second time from its files when the store drains them.
 
     owners      oid of each building in the order of the files, "" for one that did not become a feature
+    images      the pictures that its surfaces wear, by name; None where the files tell neither colours nor pictures
     """
 
     delivery: Delivery
     frame: Frame
     owners: tuple[str, ...]
     lineage: Lineage
+    images: Album | None = None
 
     def batches(self) -> Iterator[tuple[str, Solids]]:
         """(cell, solids) by runs of at most CHUNK buildings, in the order of the files."""
         taken: set[str] = set()
         first, cell = 0, 0
         for path in self.delivery.files():
-            for bodies in _placed(path, self.delivery, self.frame, Census()):
+            dresser = _dresser(self.images, Place.of(path, self.delivery.root))
+            for bodies in _placed(path, self.delivery, self.frame, Census(), dressed=dresser is not None):
                 owners = self.owners[first : first + len(bodies)]
                 first += len(bodies)
-                solids = _solids(bodies, owners, taken, self.frame)
+                solids = _solids(zip(bodies, owners, strict=True), taken, self.frame, dresser)
                 if solids is not None:
                     yield f"{self.delivery.source.name}_{cell:06d}", solids
                     cell += 1
 
 
-def _solids(bodies: list[Body], owners: Iterable[str], taken: set[str], frame: Frame) -> Solids | None:
+def _dresser(album: Album | None, place: Place) -> Dresser | None:
+    return None if album is None else lambda coat: album.texture(coat.image, coat.wrap, place)
+
+
+def _solids(owned: Iterable[tuple[Body, str]], taken: set[str], frame: Frame, dresser: Dresser | None) -> Solids | None:
     shells, oids, names = [], [], []
-    for body, owner in zip(bodies, owners, strict=True):
+    for body, owner in owned:
         for number, part in enumerate(body.parts if owner else ()):
             shell = shell_of(part)
             if not len(shell.faces):
@@ -80,32 +89,48 @@ def _solids(bodies: list[Body], owners: Iterable[str], taken: set[str], frame: F
             shells.append(shell)
             oids.append(own)
             names.append(owner)
-    return solids_of(shells, oids, names, frame) if shells else None
+    return solids_of(shells, oids, names, frame, dresser) if shells else None
 
 
-def _bodies(path: Path, delivery: Delivery, census: Census) -> Iterator[Body]:
+def _bodies(path: Path, delivery: Delivery, census: Census, dressed: bool) -> Iterator[Body]:
     shown, extra = delivery.shown(path), delivery.source.extra
     try:
         wanted = round(float(extra.get("lod", 0)) * 10)
     except (TypeError, ValueError) as err:
         raise SourceError(f'source "{delivery.source.name}": extra.lod {extra["lod"]!r} is no number') from err
-    axes = str(extra.get("axes", ""))
+    axes, theme = str(extra.get("axes", "")), str(extra.get("theme", ""))
     if axes not in ("", "xy", "yx"):
         raise SourceError(f'source "{delivery.source.name}": extra.axes {axes!r} is neither "xy" nor "yx"')
     with path.open("rb") as file:
         head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
     if head[:1] == b"{":
-        return read_cityjson(path, shown, wanted, census)
+        return read_cityjson(path, shown, wanted, census, theme)
     if b"<" in head[:4]:
-        return read_citygml(path, shown, wanted, axes, census)
+        return (
+            _dressed_citygml(path, delivery, wanted, census)
+            if dressed
+            else read_citygml(path, shown, wanted, axes, census)
+        )
     raise SourceError(f"{shown}: neither CityJSON nor CityGML (it begins with {head[:8]!r}); ask for the file again")
 
 
-def _placed(path: Path, delivery: Delivery, frame: Frame, census: Census) -> Iterator[list[Body]]:
-    """Runs of at most CHUNK bodies, their rings in the frame."""
+def _dressed_citygml(path: Path, delivery: Delivery, wanted: int, census: Census) -> Iterator[Body]:
+    """The buildings with what their surfaces wear, for which the file is read once more before."""
+    extra, shown = delivery.source.extra, delivery.shown(path)
+    looks = read_looks(path, shown, str(extra.get("theme", "")))
+    try:
+        yield from read_citygml(path, shown, wanted, str(extra.get("axes", "")), census, looks)
+    finally:
+        looks.close()
+
+
+def _placed(
+    path: Path, delivery: Delivery, frame: Frame, census: Census, dressed: bool = False
+) -> Iterator[list[Body]]:
+    """Runs of at most CHUNK bodies, their rings in the frame; `dressed` where pictures of CityGML are wanted too."""
     shown = delivery.shown(path)
     shift, scale, crs = 0.0, delivery.scale(), ""
-    bodies = _bodies(path, delivery, census)
+    bodies = _bodies(path, delivery, census, dressed)
     while run := list(islice(bodies, CHUNK)):
         if not crs:
             crs, shift = crs_of(delivery, census.crs, shown), vertical_shift(delivery, frame, shown)[0]
@@ -135,6 +160,9 @@ class _Gathered:
     outcomes: list[Outcome] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     crs: set[str] = field(default_factory=set)
+    looks: bool = False
+    images: Counter[str] = field(default_factory=Counter)
+    lines: list[str] = field(default_factory=list)
 
     def add(self, body: Body) -> None:
         """One building, placed."""
@@ -149,12 +177,20 @@ class _Gathered:
         self.attributes.append(values)
         self.problems += [(row, status, reason) for status, reason in body.problems]
 
+    def see(self, census: Census, path: Path, delivery: Delivery) -> None:
+        """The pictures that a file names, and which of them are there."""
+        states = count_images(census.images, Place.of(path, delivery.root))
+        self.looks |= census.looks
+        self.images += states
+        self.lines += lost_lines(states, delivery.shown(path))
+
 
 @dataclass(frozen=True, slots=True)
 class CityModelReader:
     """Reads CityJSON, CityJSONSeq and CityGML into layer building and a stream of Solids for model citymodel.
 
     extra.lod   the LoD to take where a part has several; the highest without
+    extra.theme the theme of materials and textures to take; without, the default of a file or its first
     extra.axes  "xy" or "yx" where a file's order differs from what its CRS says
     """
 
@@ -174,6 +210,7 @@ class CityModelReader:
                 for body in bodies:
                     found.add(body)
             found.counts += census.counts
+            found.see(census, path, delivery)
             found.crs.add(census.crs or delivery.source.crs)
             found.outcomes += [
                 Outcome(f"{path.stem}:{kind}", "skipped", f"{n} 个非建筑 / {n} {kind} are no building", self.kind)
@@ -188,6 +225,8 @@ class CityModelReader:
     def _reading(self, found: _Gathered, delivery: Delivery, frame: Frame, lineage: Lineage) -> Reading:
         shown = delivery.shown(delivery.files()[0])
         counts = dict(sorted(found.counts.items()))
+        if found.images:
+            counts |= {"textures.named": sum(found.images.values()), "textures.present": found.images["present"]}
         if not found.ids:
             line = f"{shown}: no building in the model"
             tally = feature_tally(0, 0, ()) | counts
@@ -205,6 +244,7 @@ class CityModelReader:
         rows = np.flatnonzero(keep)[mended.row]
         table, ranged, zeros = check_ranges("building", mended.oid, {k: v[rows] for k, v in columns.items()}, self.kind)
         layer = Layer.build("building", frame, mended.oid, mended.geometry, table)
+        lines += found.lines
         lines += [f"{shown}: column {key}: {n} zeros taken as missing" for key, n in zeros.items()]
         alive = set(mended.oid.tolist())
         owners = tuple(
@@ -213,7 +253,7 @@ class CityModelReader:
         lost = [Outcome(str(oid[row]), status, reason, self.kind) for row, status, reason in found.problems]  # type: ignore[arg-type]
         outcomes = (*found.outcomes, *lost, *repeated, *mended.outcomes, *ranged)
         tally = feature_tally(len(raw), mended.invalid, outcomes) | counts
-        stream = ModelStream(delivery, frame, owners, lineage)
+        stream = ModelStream(delivery, frame, owners, lineage, Album() if found.looks else None)
         return Reading(layer, lineage, outcomes, tuple(lines), tally, stream)
 
 

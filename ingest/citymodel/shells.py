@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import manifold3d
 import mapbox_earcut
@@ -11,10 +11,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ingest.citymodel.model import UNTOLD, Body, Part, Polygon, Ring
+from ingest.citymodel.model import UNTOLD, Body, Coat, Part, Polygon, Ring
 from twin.features import objects
 from twin.frames import Frame
-from twin.meshes import Solids, Surface
+from twin.meshes import Skin, Solids, Surface, Texture, join_skins
 
 _FLAT = 0.1
 _NO_AREA = 1e-9
@@ -23,12 +23,22 @@ _AXES = ((1, 2), (2, 0), (0, 1))
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """One part as a mesh: vertices (n, 3) f8, faces (m, 3) i4, surface (m,) u1, and polygons lost for want of area."""
+    """One part as a mesh.
+
+    vertices    (n, 3) f8
+    faces       (m, 3) i4
+    surface     (m,) u1
+    polygon     (m,) i8, the polygon of the part that each face is of
+    uv          (m, 3, 2) f4, place of each corner in the picture of its polygon; None where none wears one
+    lost        polygons lost for want of area
+    """
 
     part: Part
     vertices: Ring
     faces: NDArray[np.int32]
     surface: NDArray[np.uint8]
+    polygon: NDArray[np.int64]
+    uv: NDArray[np.float32] | None
     lost: int
 
 
@@ -102,17 +112,62 @@ def shell_of(part: Part) -> Shell:
         start += sum(len(ring) for ring in polygon.rings)
     points = np.concatenate([ring for polygon in part.polygons for ring in polygon.rings])
     vertices, inverse = np.unique(points, axis=0, return_inverse=True)
-    triangles = inverse.reshape(-1)[np.concatenate(faces)].astype(np.int32)
+    corners = np.concatenate(faces)
+    triangles = inverse.reshape(-1)[corners].astype(np.int32)
     a, b, c = triangles.T
     keep = (a != b) & (b != c) & (c != a)
-    return Shell(part, vertices, triangles[keep], np.concatenate(surface)[keep], lost)
+    polygon = np.repeat(np.arange(len(faces)), [len(found) for found in faces])[keep]
+    uv = _places(part)
+    worn = None if uv is None else uv[corners[keep]]
+    return Shell(part, vertices, triangles[keep], np.concatenate(surface)[keep], polygon, worn, lost)
 
 
-def solids_of(shells: Sequence[Shell], oids: Sequence[str], owners: Sequence[str], frame: Frame) -> Solids:
+def _places(part: Part) -> NDArray[np.float32] | None:
+    """Places in their pictures of the points of all rings (n, 2); zeros where a polygon wears none."""
+    if all(polygon.coat is None for polygon in part.polygons):
+        return None
+    found: list[NDArray[np.float32]] = []
+    for polygon in part.polygons:
+        bare = [np.zeros((len(ring), 2), np.float32) for ring in polygon.rings]
+        found += bare if polygon.coat is None else polygon.coat.uv
+    return np.concatenate(found)
+
+
+Dresser = Callable[[Coat], Texture | None]
+
+
+def skin_of(shells: Sequence[Shell], dresser: Dresser) -> Skin | None:
+    """What the faces of some shells wear; None where that is nothing.
+
+    dresser     gives the texture of a coat, None for a picture that is not there
+    """
+    parts = []
+    for shell in shells:
+        bare = Skin.bare(len(shell.faces))
+        polygons = shell.part.polygons
+        colours = np.array([polygon.colour or (0, 0, 0, 0) for polygon in polygons], np.uint8)
+        found = [None if polygon.coat is None else dresser(polygon.coat) for polygon in polygons]
+        textures = tuple(dict.fromkeys(texture for texture in found if texture is not None))
+        code = np.array([-1 if texture is None else textures.index(texture) for texture in found], np.int32)
+        worn = code[shell.polygon]
+        uv = bare.uv if shell.uv is None else np.where((worn >= 0)[:, None, None], shell.uv, np.float32(0.0))
+        parts.append(Skin(colours[shell.polygon], worn, uv, textures))
+    skin = join_skins(parts)
+    return None if skin.is_bare else skin
+
+
+def solids_of(
+    shells: Sequence[Shell],
+    oids: Sequence[str],
+    owners: Sequence[str],
+    frame: Frame,
+    dresser: Dresser | None = None,
+) -> Solids:
     """A batch of Solids, one a shell, as delivered; attribute closed is 1 where a shell is.
 
     oids        identifier of each shell, unique
     owners      oid of the building that each belongs to
+    dresser     gives the texture of a coat; None where no face wears anything
     """
     sizes = np.array([len(shell.vertices) for shell in shells])
     vertex_offset = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -128,18 +183,14 @@ def solids_of(shells: Sequence[Shell], oids: Sequence[str], owners: Sequence[str
         face_offset=face_offset,
         lod=np.array([shell.part.lod for shell in shells], np.uint8),
         material=np.zeros(face_offset[-1], np.uint8),
+        skin=None if dresser is None else skin_of(shells, dresser),
     )
     attributes = {
         "owner": objects(list(owners)),
         "part": objects([shell.part.kind for shell in shells]),
         "closed": solids.is_closed().astype(np.float64),
     }
-    return Solids(**{name: getattr(solids, name) for name in _FIELDS}, attributes=attributes)
-
-
-_FIELDS = (
-    "frame", "oid", "vertices", "faces", "surface", "vertex_offset", "face_offset", "lod", "material",
-)  # fmt: skip
+    return replace(solids, attributes=attributes)
 
 
 def footprint_of(body: Body) -> shapely.Geometry | None:

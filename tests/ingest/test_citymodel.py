@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import shapely
 
-from ingest.citymodel.citygml import MEMBER_LIMIT, read_citygml
+from ingest.citymodel.citygml import read_citygml
+from ingest.citymodel.meter import MEMBER_LIMIT
 from ingest.citymodel.model import Census
 from ingest.citymodel.shells import triangulate
 from ingest.reading import Delivery
@@ -224,7 +225,7 @@ def test_the_surfaces_of_a_long_model_pass_through_in_bounded_memory(tmp_path):
 
 
 def test_one_object_without_end_is_refused_and_not_gathered(tmp_path, monkeypatch):
-    monkeypatch.setattr("ingest.citymodel.citygml.MEMBER_LIMIT", 2**20)
+    monkeypatch.setattr("ingest.citymodel.meter.MEMBER_LIMIT", 2**20)
     assert MEMBER_LIMIT == 64 * 2**20
     path = tmp_path / "a.gml"
     path.write_text(gml_head() + gml_building("b", "<x>" + "1 " * 2**20 + "</x>") + "</core:CityModel>")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -170,6 +171,50 @@ def test_the_windows_of_ingolstadt_are_openings(data):
     assert {int(code) for code in np.unique(solids.surface)} == {
         Surface.GROUND, Surface.WALL, Surface.ROOF, Surface.OPENING, Surface.OUTER_CEILING, Surface.INSTALLATION
     }  # fmt: skip
+
+
+def test_rotterdam_names_74_pictures_and_the_one_that_is_there_is_worn_where_the_file_says(data):
+    path = "cityjson/rotterdam_subset.json"
+    reading = read(data, path, "EPSG:28992", crs="EPSG:28992")
+    assert (reading.tally["textures.named"], reading.tally["textures.present"]) == (74, 1)
+    assert any("73 of 74 texture images" in line for line in reading.warnings)
+    skin = solids_of(reading).skin
+    told = json.loads((data / path).read_text(encoding="utf-8"))
+    code = [row["image"] for row in told["appearance"]["textures"]].index("appearances/0320_4_15.jpg")
+    geometries = [g for thing in told["CityObjects"].values() for g in thing["geometry"]]
+    worn = [rings for g in geometries for rings in g["texture"]["rgbTexture"]["values"] if rings[0][0] == code]
+    assert int((skin.texture == 0).sum()) == sum(len(ring) - 3 for rings in worn for ring in rings)
+    places = np.array(told["appearance"]["vertices-texture"])[[k for rings in worn for ring in rings for k in ring[1:]]]
+    uv = skin.uv[skin.texture == 0].reshape(-1, 2)
+    np.testing.assert_allclose(np.unique(uv, axis=0), np.unique(places, axis=0), atol=1e-6)
+    picture = reading.models.images[skin.textures[0].image]
+    assert picture == (data / "cityjson/appearances/0320_4_15.jpg").read_bytes()
+
+
+def test_yokosuka_wears_its_three_pictures_ring_by_ring(data):
+    reading = read(data, BUILDINGS, "EPSG:6677")
+    assert (reading.tally["textures.named"], reading.tally["textures.present"]) == (3, 3)
+    skin = solids_of(reading).skin
+    text = (data / BUILDINGS).read_text(encoding="utf-8")
+    rings = [ring.split() for ring in re.findall(r"<app:textureCoordinates[^>]*>([^<]*)<", text)]
+    assert len(rings) == 335
+    # A ring of n points is n - 2 triangles; one point is told twice, at both ends.
+    assert int((skin.texture >= 0).sum()) == sum(len(ring) // 2 - 3 for ring in rings)
+    assert len(skin.textures) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "named", "coloured"), [("4018148", 4, True), ("4018205", 2, True), ("4018204c", None, True)]
+)
+def test_ingolstadt_keeps_its_colours_where_its_pictures_are_gone(name, named, coloured, data):
+    reading = read(data, f"ingolstadt-lod3/{name}.xml", "EPSG:32632")
+    text = (data / f"ingolstadt-lod3/{name}.xml").read_text(encoding="utf-8")
+    images = set(re.findall(r"<app:imageURI>([^<]*)<", text))
+    assert named in (None, len(images))
+    assert (reading.tally["textures.named"], reading.tally["textures.present"]) == (len(images), 0)
+    skin = solids_of(reading).skin
+    assert not skin.textures
+    assert skin.colour[:, 3].any() == coloured
 
 
 def test_the_houses_of_a_spreadsheet_stand_at_the_first_of_two_latitudes(data):
