@@ -10,6 +10,7 @@ import shapely
 
 from ingest.addresses import TABLE_SUFFIXES, points_of_table, read_table
 from ingest.conform import accepts_ballpark, columns_of, crs_of, datum_steps, known_columns, place, source_ids
+from ingest.joining.divisions import validity
 from ingest.quality import feature_tally
 from ingest.reading import Card, Delivery, RawTable, Reading
 from ingest.repair import check_ranges, mend, stable_oids, unique_oids
@@ -55,6 +56,9 @@ class FeatureReader:
         if name == "building":
             columns["source"] = np.full(len(raw), delivery.source.name, dtype=object)
             columns["source_id"] = ids if ids is not None else np.full(len(raw), "", dtype=object)
+        if name == "division":
+            days, told = validity(columns, delivery, len(raw))
+            columns, lines = columns | days, [*lines, *told]
         if shapely.is_missing(raw.geometry).all() and name == "population":
             layer, outcomes = _placeless(raw, ids, columns, frame)
             return Reading(layer, lineage, outcomes, tuple(lines), feature_tally(len(raw), 0, outcomes))

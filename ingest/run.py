@@ -13,6 +13,7 @@ import shapely
 
 from ingest.dem import merge
 from ingest.imagery import ImageStream, bounded
+from ingest.joining.divisions import by_version, changes, renewed
 from ingest.joining.matching import MatchOptions, compose_text, join_population, match_addresses
 from ingest.joining.sources import MergeOptions, merge_sources
 from ingest.layers import join_readings
@@ -21,6 +22,7 @@ from ingest.quality import building_figures, completeness, quality_document
 from ingest.reading import Delivery, Reading
 from ingest.sniff import Placed, sniff_datums, sniff_extents
 from ingest.sources import READERS, Registry, reader_of
+from twin.analysis.divisions import in_force
 from twin.city import City, Source
 from twin.errors import MissingInputError, SourceError
 from twin.features import FEATURE_CLASSES, Layer
@@ -58,6 +60,7 @@ class _Run:
     warnings: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     heights: dict[str, Raster] = field(default_factory=dict)
+    succession: list[dict[str, Any]] = field(default_factory=list)
     written: set[tuple[str, str]] = field(default_factory=set)
 
     @property
@@ -141,6 +144,9 @@ def _gather_layers(run: _Run, registry: Registry, options: IngestOptions) -> Non
         for source, reading in fusion.readings:
             if source.kind == kind and isinstance(reading.noun, Layer):
                 found.setdefault(reading.noun.name, []).append((kind, reading))
+    if "division" in found:
+        kinds, parts = zip(*found["division"], strict=True)
+        found["division"] = list(zip(kinds, by_version(list(parts)), strict=True))
     for name, parts in found.items():
         run.layers[name] = join_readings([reading for _, reading in parts], name, parts[0][0], run.city.frame)
     declared = run.city.sources_of("footprints")
@@ -156,13 +162,18 @@ def _gather_layers(run: _Run, registry: Registry, options: IngestOptions) -> Non
 
 def _join(run: _Run, options: IngestOptions) -> None:
     layers = run.layers
+    divisions: Layer | None = layers["division"].noun if "division" in layers else None
+    rows = run.succession = [] if divisions is None else changes(divisions)
     if "population" in layers:
-        divisions = layers["division"].noun if "division" in layers else None
-        noun, lost = join_population(layers["population"].noun, divisions)
+        noun, lost = join_population(layers["population"].noun, None if divisions is None else in_force(divisions, ""))
         layers["population"] = replace(
             layers["population"], noun=noun, outcomes=(*layers["population"].outcomes, *lost)
         )
     if "address" in layers:
+        if rows and divisions is not None:
+            noun, lineage, n = renewed(layers["address"].noun, divisions, rows, layers["address"].lineage)
+            layers["address"] = replace(layers["address"], noun=noun, lineage=lineage)
+            run.figures["addresses_renewed"] = n
         addresses, buildings, figures = match_addresses(
             compose_text(layers["address"].noun), run.buildings, options.match
         )
@@ -252,6 +263,9 @@ def _outside_box(buildings: Layer, extent: Bounds | None) -> np.ndarray[Any, np.
 
 
 def _write_layers(run: _Run) -> None:
+    if run.succession:
+        run.city.store.write_document("succession", {"rows": run.succession})
+        run.written.add(("document", "succession"))
     for name, reading in run.layers.items():
         layer: Layer = reading.noun.sort()
         run.city.store.write_layer(name, layer, reading.lineage)
@@ -314,7 +328,7 @@ def _finish(run: _Run) -> Report:
     store, buildings = run.city.store, run.buildings
     for item in store.items():
         ours = (item.kind == "layer" and item.name in FEATURE_CLASSES) or item.kind == "points"
-        ours = ours or (item.kind == "model" and item.name == "citymodel")
+        ours = ours or (item.kind, item.name) in (("model", "citymodel"), ("document", "succession"))
         ours = ours or (item.kind == "raster" and (item.name in HEIGHTS or item.name.startswith("ortho_")))
         if ours and (item.kind, item.name) not in run.written:
             store.remove(item.kind, item.name)

@@ -60,6 +60,8 @@ class Source:
     columns     our column -> column of the source
     values      our column -> {value of the source: our value}
     merge_into  name of the footprint source whose buildings this one describes too; its points may be without outline
+    valid_from  first day on which the divisions of this source were in force, YYYY-MM-DD; "" since ever
+    valid_to    day from which they were in force no more; "" still in force
     prefer      columns for which this source's word counts more than that source's
     """
 
@@ -81,6 +83,8 @@ class Source:
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     merge_into: str = ""
+    valid_from: str = ""
+    valid_to: str = ""
     prefer: tuple[str, ...] = ()
 
     def files(self, root: Path) -> list[Path]:
@@ -156,6 +160,19 @@ class City:
     def buildings(self) -> Layer:
         """The buildings with what L2 knows of their heights; as ingested where L2 has not run."""
         return self.layer("building_l2" if self.store.has("layer", "building_l2") else "building")
+
+    def divisions(self, on: str = "") -> Layer:
+        """The administrative divisions in force on a day (YYYY-MM-DD), today's where no day is given."""
+        from twin.analysis.divisions import in_force
+
+        return in_force(self.layer("division"), on)
+
+    def succession(self) -> list[dict[str, Any]]:
+        """Which old division became which new one, by area: rows of document `succession`, [] where none is known."""
+        if not self.store.has("document", "succession"):
+            return []
+        rows: list[dict[str, Any]] = self.store.read_document("succession")["rows"]
+        return rows
 
     def with_store(self, folder: Path) -> City:
         """The same city kept in another folder; its sources stay where they are."""
@@ -261,7 +278,7 @@ def _city(file: Path, config: Mapping[str, Any]) -> City:
 
 _PLAIN = (
     "crs", "vertical", "encoding", "licence", "date", "attribution", "lineage", "layer", "unit", "accuracy", "nodata",
-    "merge_into",
+    "merge_into", "valid_from", "valid_to",
 )  # fmt: skip
 
 
@@ -280,6 +297,7 @@ def _sources(file: Path, tables: Any) -> tuple[Source, ...]:
         found[table["name"]] = _source(where, table)
     for source in found.values():
         _check_merge(f"{file}: [[source]] {source.name}", source, found)
+        _check_days(f"{file}: [[source]] {source.name}", source)
     return tuple(found.values())
 
 
@@ -298,6 +316,14 @@ def _check_merge(where: str, source: Source, found: Mapping[str, Source]) -> Non
         if name not in columns:
             near = difflib.get_close_matches(name, columns, n=1, cutoff=0.0)[0]
             raise OptionsError(f"{where}: prefer {name!r} is no column of buildings; did you mean {near!r}?")
+
+
+def _check_days(where: str, source: Source) -> None:
+    days = [day for day in (source.valid_from, source.valid_to) if day]
+    if days and source.kind != "divisions":
+        raise OptionsError(f"{where}: valid_from and valid_to are for divisions; date is the day of a delivery")
+    if any(not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day) for day in days) or days != sorted(days):
+        raise OptionsError(f"{where}: valid_from and valid_to want days YYYY-MM-DD, the first before the last")
 
 
 def _source(where: str, table: Mapping[str, Any]) -> Source:

@@ -105,7 +105,12 @@ FEATURE_CLASSES: Mapping[str, FeatureClass] = {
             "行政区划",
             "Administrative division",
             _CODED
-            | _text(division_level="province, city, district, street, community", parent="code of the parent division")
+            | _text(
+                division_level="province, city, district, street, community",
+                parent="code of the parent division",
+                valid_from='first day it was in force, YYYY-MM-DD; "" since ever',
+                valid_to='day from which it was in force no more, YYYY-MM-DD; "" still in force',
+            )
             | _EXTRA,
         ),
         FeatureClass(

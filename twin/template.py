@@ -51,6 +51,16 @@ _SOURCES = f"""
 # merge_into = "footprints"           # name of the source that gives outlines and identifiers
 # prefer = ["height", "storeys"]      # here the survey's word counts; elsewhere it only fills gaps
 # columns = {{ height = "H", storeys = "层数" }}
+
+# 行政区划的两个版本：撤并前后各一份，注明起止日
+# Two versions of the divisions, before and after a change, each with its days.
+# [[source]]
+# name = "divisions-2017"
+# kind = "divisions"
+# path = "sources/divisions_2017.geojson"
+# crs = "GCJ-02"
+# valid_to = "2018-02-09"             # the newer source says valid_from = "2018-02-09"
+# columns = {{ code = "adcode", division_level = "level" }}
 """
 
 

@@ -51,7 +51,7 @@ COLUMNS = {
     "road_class": "道路等级", "width": "宽度", "lanes": "车道数", "bridge": "桥梁", "depth": "深度", "code": "代码",
     "division_level": "区划级别", "parent": "上级代码", "text": "标准地址", "province": "省", "city": "市",
     "district": "区县", "street": "街道", "road": "道路", "number": "门牌号", "kind": "类别", "capacity": "规模",
-    "level": "等级",
+    "level": "等级", "valid_from": "生效日", "valid_to": "失效日",
 }  # fmt: skip
 BETWEEN = {
     "same_buildings": ("同一建筑两次测得，质心之距", "the same building in both: distance of centroids"),

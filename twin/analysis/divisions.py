@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from twin.errors import FrameMismatchError
+from twin.errors import FrameMismatchError, OptionsError
 from twin.features import Layer, objects
 
 _SLIVER = 0.02
@@ -113,6 +114,14 @@ def versions(deliveries: list[tuple[Layer, str]]) -> Layer:
 
 
 def in_force(divisions: Layer, day: str) -> Layer:
-    """The divisions of `versions` that were in force on a day (YYYY-MM-DD)."""
-    start, end = divisions.column("valid_from").astype(str), divisions.column("valid_to").astype(str)
+    """The divisions that were in force on a day (YYYY-MM-DD); those that still are where `day` is "".
+
+    raises  OptionsError where `day` is no day
+    """
+    blank = np.full(len(divisions), "")
+    start, end = (divisions.columns.get(name, blank).astype(str) for name in ("valid_from", "valid_to"))
+    if not day:
+        return divisions.select(end == "")
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", day):
+        raise OptionsError(f"{day!r} is no day; write YYYY-MM-DD")
     return divisions.select((start <= day) & ((end == "") | (day < end)))
