@@ -6,24 +6,20 @@ neighbours change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from models_l2 import footprints, validity
-from models_l2.extrude import LOD, extrude
+from models_l2.fit.roofs import FitOptions
 from models_l2.footprints import FootprintOptions, from_polygons
-from models_l2.ground import Stand, bounds_of, ground_gap, meets, read_relief, stand
-from models_l2.heights import Evidence, HeightOptions, from_dsm, from_points
+from models_l2.ground import Stand, bounds_of, meets, read_relief, stand
+from models_l2.heights import Evidence, HeightOptions, from_dsm, from_points, roof_points
 from models_l2.relief import ReliefOptions
 from twin.features import Layer, Objects, objects
-from twin.frames import Frame
-from twin.grid import Raster
-from twin.meshes import Solids, concatenate
 from twin.options import option
 from twin.store.protocol import Store
 
@@ -40,6 +36,8 @@ class L2Options:
     relief: ReliefOptions = field(default_factory=ReliefOptions)
     footprints: FootprintOptions = field(default_factory=FootprintOptions)
     height: HeightOptions = field(default_factory=HeightOptions)
+    fit: FitOptions = field(default_factory=FitOptions)
+    lod: float = option(2.2, min=1.2, max=2.2, doc="Highest level of detail that is tried: 1.2, 1.3 or 2.2.")
     cell_size: float = option(
         1000.0, unit="m", min=50.0, max=20000.0, doc="Side of the cells that the model is kept in."
     )
@@ -75,39 +73,6 @@ class Measured:
     evidence: Mapping[str, Evidence]
 
 
-@dataclass(frozen=True, slots=True)
-class RaiseJob:
-    """What one worker needs to raise a block; arrays (n,) in the order of the block."""
-
-    store: Store
-    frame: Frame
-    polygons: Objects
-    oid: Objects
-    cell: Objects
-    stand: Stand
-    height: Floats
-    options: L2Options
-    attributes: Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """The solids of a block, and what is to be known about its buildings (n,).
-
-    batches   (cell, solids), sorted by cell, then oid
-    code      (n,) val3dity error that no fallback mended, 0 where there is a solid
-    hulled    (n,) bool, the convex hull stands in for the outline
-    gap       (n,) f8 m, base above the relief
-    """
-
-    batches: tuple[tuple[str, Solids], ...]
-    code: Integers
-    hulled: NDArray[np.bool_]
-    base_z: Floats
-    roof_z: Floats
-    gap: Floats
-
-
 def plan(polygons: Objects, oid: Objects, cell_size: float) -> Plan:
     """Cells and blocks of cleaned footprints (n,), by their centroids."""
     built = np.flatnonzero(~shapely.is_empty(polygons))
@@ -132,67 +97,12 @@ def measure(job: MeasureJob) -> Measured:
     evidence: dict[str, Evidence] = {}
     if store.has("points", "points"):
         cloud = store.read_points("points", bounds=bounds)
-        evidence["pointcloud"] = from_points(cloud, polygons, standing.ground_z, options.height)
+        points = roof_points(cloud, polygons, standing.ground_z, options.height)
+        evidence["pointcloud"] = from_points(*points, standing.ground_z, options.height)
     if store.has("raster", "dsm") and meets(store.raster_box("dsm"), bounds):
         dsm = store.read_raster("dsm", bounds=bounds)
         evidence["dsm"], evidence["low"] = from_dsm(dsm, whole, polygons, options.height)
     return Measured(standing, evidence)
-
-
-def raise_block(job: RaiseJob) -> Raised:
-    """Closed solids of the buildings of one block; outlines that fail are tried again as their convex hulls."""
-    whole = read_relief(job.store, bounds_of(job.polygons))[1]
-    base, roof = job.stand.base_z.copy(), _roofs(job, job.stand)
-    rings = from_polygons(job.polygons, job.options.footprints.snap)
-    solids = extrude(rings, base, roof, job.oid, job.frame)
-    code = validity.check(solids)
-    hulled = np.zeros(len(solids), bool)
-    bad = np.flatnonzero(code)
-    if len(bad):
-        mended = _raise_hulls(job, bad, whole)
-        good = mended.code == 0
-        rows = bad[good]
-        base[rows], roof[rows], hulled[rows], code[rows] = mended.base_z[good], mended.roof_z[good], True, 0
-        sound = np.flatnonzero((code == 0) & ~hulled)
-        solids = concatenate([solids.take(sound), mended.solids.take(np.flatnonzero(good))])
-        place = np.argsort(np.concatenate([sound, rows]), kind="stable")
-        solids = solids.take(place)
-    kept = np.flatnonzero(code == 0)
-    gap = np.full(len(code), np.nan)
-    gap[kept] = ground_gap(solids, whole)
-    attributes = {**job.attributes, "base_z": base, "ground_z": job.stand.ground_z, "roof_z": roof}
-    solids = replace(solids, attributes={key: values[kept] for key, values in attributes.items()})
-    return Raised(tuple(_by_cell(solids, job.cell[kept])), code, hulled, base, roof, gap)
-
-
-@dataclass(frozen=True, slots=True)
-class _Hulls:
-    solids: Solids
-    code: Integers
-    base_z: Floats
-    roof_z: Floats
-
-
-def _raise_hulls(job: RaiseJob, rows: Integers, whole: Raster) -> _Hulls:
-    shapes = footprints.hulls(job.polygons[rows], job.options.footprints)
-    rings = from_polygons(shapes, job.options.footprints.snap)
-    standing = stand(rings, shapes, whole, whole)
-    standing = replace(standing, ground_z=job.stand.ground_z[rows])
-    roof = np.maximum(standing.ground_z + job.height[rows], standing.base_z + job.options.least_wall)
-    solids = extrude(rings, standing.base_z, roof, job.oid[rows], job.frame)
-    return _Hulls(solids, validity.check(solids), standing.base_z, roof)
-
-
-def _roofs(job: RaiseJob, standing: Stand) -> Floats:
-    return np.maximum(standing.ground_z + job.height, standing.base_z + job.options.least_wall)
-
-
-def _by_cell(solids: Solids, cell: Objects) -> Iterator[tuple[str, Solids]]:
-    """Runs of equal cells; the solids are sorted by cell."""
-    names = cell.astype(str)
-    starts = np.flatnonzero(np.append(True, names[1:] != names[:-1])) if len(names) else np.zeros(0, np.int64)
-    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(names)], strict=False):
-        yield str(names[start]), solids.take(np.arange(start, stop))
 
 
 def places(polygons: Objects) -> Floats:
@@ -212,11 +122,6 @@ def attributes_of(layer: Layer, rows: Integers, **computed: NDArray[Any]) -> dic
     """What travels with the solids of `rows`: names and use from the layer, and computed columns (n,)."""
     carried = {key: layer.columns[key][rows] for key in ("name", "function", "storeys") if key in layer.columns}
     return carried | {key: values[rows] for key, values in computed.items()}
-
-
-def lods(built: NDArray[np.bool_]) -> Floats:
-    """(n,) f8 level of detail, 1.2 where there is a solid, else NaN."""
-    return np.where(built, LOD / 10.0, np.nan)
 
 
 def texts(*columns: Objects) -> Objects:

@@ -17,18 +17,16 @@ from models_l2.blocks import (
     Measured,
     MeasureJob,
     Plan,
-    Raised,
-    RaiseJob,
     attributes_of,
-    lods,
     measure,
     places,
     plan,
-    raise_block,
     texts,
 )
+from models_l2.extrude import LOD
 from models_l2.ground import EXTRAPOLATED, Stand
-from models_l2.heights import EVIDENCE, Evidence, Heights, decide, from_storeys, plausible
+from models_l2.heights import EVIDENCE, Evidence, Heights, decide, from_storeys, plausible, shapes
+from models_l2.ladder import LEVELS, PLANES, Raised, RaiseJob, raise_block
 from models_l2.relief import ReliefFigures, make_relief
 from models_l2.validity import CODES
 from twin.city import City
@@ -59,11 +57,12 @@ class _Built:
     outline: Objects
     stand: Stand
     heights: Heights
+    shape: Objects
     raised: Raised
 
 
 def build(city: City, options: L2Options, workers: Workers) -> Report:
-    """Relief, one closed LoD1.2 solid per footprint, and the layer `building_l2` that says how each height is known.
+    """Relief, one closed solid per footprint, and the layer `building_l2` that says how each height is known.
 
     reads    layer building; raster dem or points; raster dsm, points
     writes   raster relief, model l2, layer building_l2, document l2_report
@@ -81,10 +80,11 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     cells = plan(polygons, layer.oid, options.cell_size)
     standing, evidence = _measure(city, polygons, cells, options, hands)
     heights = _decide(layer, polygons, evidence, options)
-    built = _Built(layer, polygons, outline, standing, heights, _nothing_raised(len(layer)))
+    shape = shapes(evidence, heights)
+    built = _Built(layer, polygons, outline, standing, heights, shape, Raised.nothing(len(layer)))
     model = _Model(city, built, cells, options, hands)
     lineage = city.store.item("layer", "building").lineage
-    city.store.write_model("l2", model.batches(), lineage.step("LoD1.2 solids raised on the relief"))
+    city.store.write_model("l2", model.batches(), lineage.step(f"solids up to LoD{options.lod:g} raised on the relief"))
     built = replace(built, raised=model.raised)
     report = _report(built, relief)
     table = _table(built)
@@ -123,10 +123,6 @@ def _decide(layer: Layer, polygons: Objects, measured: dict[str, Evidence], opti
     return decide(evidence, delivered, function, places(polygons), options.height)
 
 
-def _nothing_raised(n: int) -> Raised:
-    return Raised((), np.zeros(n, np.int64), np.zeros(n, bool), *(np.full(n, np.nan) for _ in range(3)))
-
-
 class _Model:
     """Raises block after block while the store writes, and remembers what became of every building."""
 
@@ -139,8 +135,7 @@ class _Model:
         jobs = [self._job(rows) for rows in self._cells.blocks]
         found = self._workers.map(raise_block, jobs, label="拉伸实体 / solids")
         for rows, part in zip(self._cells.blocks, found, strict=True):
-            for name in ("code", "hulled", "base_z", "roof_z", "gap"):
-                getattr(self.raised, name)[rows] = getattr(part, name)
+            self.raised.put(rows, part)
             yield from part.batches
 
     def _job(self, rows: NDArray[np.int64]) -> RaiseJob:
@@ -156,6 +151,7 @@ class _Model:
             cell=self._cells.cell[rows],
             stand=built.stand.take(rows),
             height=heights.height[rows],
+            shape=built.shape[rows],
             options=self._options,
             attributes=attributes,
         )
@@ -168,10 +164,10 @@ def _outcomes(built: _Built) -> tuple[Objects, Objects]:
     hull = np.where(raised.hulled, footprints.HULLED, "").astype(object)
     ground = np.where(built.stand.extrapolated, EXTRAPOLATED, "").astype(object)
     broken = objects([CODES[code] for code in raised.code.tolist()])
-    reason = texts(built.outline, hull, ground, built.heights.reason, broken)
+    reason = texts(built.outline, hull, ground, built.heights.reason, raised.stepped, broken)
     reason[lost] = built.outline[lost]
     status = np.full(n, "done", dtype=object)
-    mended = texts(built.outline, hull, ground).astype(str) != ""
+    mended = texts(built.outline, hull, ground, raised.stepped).astype(str) != ""
     status[mended | built.heights.fallback] = "fallback"
     status[raised.code > 0] = "failed"
     status[lost] = "skipped"
@@ -200,6 +196,8 @@ def _figures(built: _Built, status: Objects, relief: ReliefFigures) -> dict[str,
         "height_sigma_median_m": _figure(np.median, built.heights.sigma[solid]),
         "height_conflicts": int(built.heights.conflict[solid].sum()),
         "outlines_mended": int((built.outline[solid].astype(str) != "").sum()),
+        **{f"lod_{lod / 10:g}": int((raised.lod[solid] == lod).sum()) for lod in (LOD, LEVELS, PLANES)},
+        "roofs_stepped_down": int(((raised.stepped.astype(str) != "") & solid).sum()),
         "hulls": int(raised.hulled.sum()),
         "ground_extrapolated": int(built.stand.extrapolated[solid].sum()),
         "ground_gap_max_m": _figure(np.max, np.abs(gap)),
@@ -259,7 +257,9 @@ def _table(built: _Built) -> Layer:
         base_z=np.where(solid, built.raised.base_z, np.nan),
         ground_z=np.where(solid, built.stand.ground_z, np.nan),
         roof_z=np.where(solid, built.raised.roof_z, np.nan),
-        lod=lods(solid),
+        eave_z=np.where(solid, built.raised.eave_z, np.nan),
+        ridge_z=np.where(solid, built.raised.ridge_z, np.nan),
+        lod=np.where(solid, built.raised.lod / 10.0, np.nan),
         outcome=status,
         reason=reason,
     )

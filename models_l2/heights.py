@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from models_l2.storeys import storey_heights
-from twin.analysis.heights import group_percentiles, points_inside, surface_at, zonal_percentiles
+from twin.analysis.heights import cells_inside, group_percentiles, points_inside, surface_at, zonal_percentiles
 from twin.features import Objects
 from twin.grid import Raster
 from twin.options import option
@@ -104,13 +104,15 @@ class Heights:
     fallback: NDArray[np.bool_]
 
 
-def from_points(cloud: PointCloud, polygons: Objects, ground_z: Floats, options: HeightOptions) -> Evidence:
-    """Heights (n,) of the roof points inside each footprint above its ground.
+def roof_points(
+    cloud: PointCloud, polygons: Objects, ground_z: Floats, options: HeightOptions
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Roof points (k, 3) f8 m inside footprints (n,), at least `least` above their ground, and the footprint of each.
 
-    Points of class 6 count; in footprints without them, unclassified points more than `least` above ground do.
+    Points of class 6 count; in footprints with too few of them, unclassified points. Sorted by footprint.
     """
     n = len(polygons)
-    roof, spread, counts = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, np.int64)
+    found, owners, counts = [np.zeros((0, 3))], [np.zeros(0, np.int64)], np.zeros(n, np.int64)
     unclassified = (cloud.classification == _NEVER) | (cloud.classification == _UNASSIGNED)
     for chosen in (cloud.classification == _BUILDING, unclassified):
         asked = np.flatnonzero(counts < options.points_least)
@@ -118,11 +120,24 @@ def from_points(cloud: PointCloud, polygons: Objects, ground_z: Floats, options:
             continue
         xyz = cloud.xyz[chosen]
         owner, point = points_inside(xyz[:, :2], polygons[asked])
-        above = xyz[point, 2] - ground_z[asked][owner]
-        values = np.where(above > options.least, above, np.nan)
-        found, number = group_percentiles(values, owner, len(asked), [options.points_percentile, *_SPREAD])
-        roof[asked], spread[asked], counts[asked] = found[:, 0], 0.5 * (found[:, 2] - found[:, 1]), number
-    return _trusted(roof, spread, counts >= options.points_least, options.points_sigma, counts)
+        high = xyz[point, 2] - ground_z[asked][owner] > options.least
+        owner, point = asked[owner[high]], point[high]
+        if len(found) > 1:
+            kept = ~np.isin(owners[1], asked)
+            found[1], owners[1] = found[1][kept], owners[1][kept]
+        found.append(xyz[point])
+        owners.append(owner.astype(np.int64))
+        counts[asked] = np.bincount(owner, minlength=n)[asked]
+    order = np.argsort(np.concatenate(owners), kind="stable")
+    return np.concatenate(found)[order], np.concatenate(owners)[order]
+
+
+def from_points(xyz: Floats, owner: NDArray[np.int64], ground_z: Floats, options: HeightOptions) -> Evidence:
+    """Heights (n,) of roof points (k, 3) f8 m above the ground of the footprints they lie in; see `roof_points`."""
+    above = xyz[:, 2] - ground_z[owner]
+    found, counts = group_percentiles(above, owner, len(ground_z), [options.points_percentile, *_SPREAD])
+    spread = 0.5 * (found[:, 2] - found[:, 1])
+    return _trusted(found[:, 0], spread, counts >= options.points_least, options.points_sigma, counts)
 
 
 def from_dsm(dsm: Raster, relief: Raster, polygons: Objects, options: HeightOptions) -> tuple[Evidence, Evidence]:
@@ -140,6 +155,18 @@ def from_dsm(dsm: Raster, relief: Raster, polygons: Objects, options: HeightOpti
     high = _trusted(found[:, 0], spread, enough & stands_out, options.dsm_sigma, counts)
     little = np.maximum(found[:, 2], options.least)
     return high, _trusted(little, little, enough & ~stands_out, options.dsm_sigma, np.ones_like(counts))
+
+
+def dsm_points(
+    dsm: Raster, polygons: Objects, ground_z: Floats, options: HeightOptions
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Centres (k, 3) f8 m of the DSM cells inside footprints (n,) that stand out from their ground, and the footprint
+    of each, ascending."""
+    owner, row, col = cells_inside(polygons, dsm.geobox)
+    x, y = dsm.geobox.centers()
+    z = np.where(dsm.valid, dsm.values, np.nan).astype(np.float64)[row, col]
+    high = z - ground_z[owner] > options.least
+    return np.column_stack([x[col], y[row], z])[high], owner[high]
 
 
 def from_storeys(storeys: Floats, function: Objects, surveyed: Evidence, options: HeightOptions) -> Evidence:
@@ -185,6 +212,19 @@ def decide(
         _note(reason, speaks, [text] * int(speaks.sum()))
         rest &= ~speaks
     return Heights(height, sigma, kind, reason, conflict, fallback)
+
+
+def shapes(evidence: Mapping[str, Evidence], heights: Heights) -> Objects:
+    """(n,) what the shape of each roof may be taken from: "pointcloud", "dsm", or "" where nothing measured it.
+
+    A surveyed height goes before points that contradict it; then their shape is not trusted either.
+    """
+    shape = np.full(len(heights.height), "", dtype=object)
+    for name in ("dsm", "pointcloud"):
+        if name in evidence:
+            agrees = (heights.evidence == name) | ((heights.evidence == "surveyed") & ~heights.conflict)
+            shape[agrees & np.isfinite(evidence[name].value)] = name
+    return shape
 
 
 def _note(reason: Objects, rows: NDArray[np.bool_], texts: list[str]) -> None:

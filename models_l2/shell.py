@@ -91,7 +91,7 @@ def raise_partition(partition: Partition, base: Floats, oid: Objects, frame: Fra
     """
     partition, z = _crossings_cut(partition)
     rings = partition.rings
-    column, xy, column_owner = _columns(rings)
+    column, xy, column_owner = columns(rings)
     level, base_level, height, level_column = _levels(column, z, base[column_owner])
     corner = _triangles(rings)
     edges = _walls(rings, column, level, base_level)
@@ -126,7 +126,7 @@ def _offsets(counts: Integers) -> Integers:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
-def _columns(rings: Rings) -> tuple[Integers, Floats, Integers]:
+def columns(rings: Rings) -> tuple[Integers, Floats, Integers]:
     """(k,) column of every ring vertex; (c, 2) place and (c,) building of the columns, in the order of buildings."""
     owner = rings.owner[rings.vertex_ring()]
     order = np.lexsort((rings.xy[:, 1], rings.xy[:, 0], owner))
@@ -175,7 +175,7 @@ def _crossings_cut(partition: Partition) -> tuple[Partition, Floats]:
     """The same partition with a vertex wherever the planes of two neighbours cross along their edge; (k,) heights."""
     rings, z = partition.rings, partition.heights()
     following = rings.following()
-    mate = _mates(rings, _columns(rings)[0])
+    mate = _mates(rings, columns(rings)[0])
     inner = np.flatnonzero(mate >= 0)
     inner = inner[inner < mate[inner]]
     other = mate[inner]

@@ -26,7 +26,8 @@ AREA_TOLERANCE = 1e-6
 def check(solids: Solids) -> NDArray[np.int64]:
     """(b,) the first val3dity error number of every block, 0 where it is valid; CODES has the words.
 
-    Covered: too few faces, faces without area, open or non-manifold shells, level caps, caps that overlap themselves
+    Covered: too few faces, faces without area, open or non-manifold shells, caps that are not level (roofs below LoD2
+    and all grounds), caps that overlap themselves
     (their triangles cover more than their outline), shells that look inward.
     """
     result = np.zeros(len(solids), np.int64)
@@ -56,7 +57,8 @@ def _degenerate(solids: Solids) -> NDArray[np.bool_]:
 
 def _tilted(solids: Solids) -> NDArray[np.bool_]:
     z = solids.vertices[:, 2][solids.faces]
-    level = (solids.surface == Surface.GROUND) | (solids.surface == Surface.ROOF)
+    flat = (solids.lod < 20)[solids.face_owner()]
+    level = (solids.surface == Surface.GROUND) | (flat & (solids.surface == Surface.ROOF))
     return _any(solids, level & ~(np.ptp(z, axis=1) <= AREA_TOLERANCE))
 
 

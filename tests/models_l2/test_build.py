@@ -7,8 +7,8 @@ import pytest
 import shapely
 from shapely import Polygon, box
 
-from models_l2 import blocks
 from models_l2 import build as build_module
+from models_l2 import ladder
 from models_l2.build import L2Options, build
 from models_l2.footprints import HULLED, TOO_SMALL
 from models_l2.ground import EXTRAPOLATED, ground_gaps
@@ -128,7 +128,7 @@ def test_buildings_stand_where_the_terrain_ends_too_and_every_cell_agrees(city_w
 def test_a_solid_that_fails_its_check_is_raised_again_as_a_hull(city_with, monkeypatch):
     shapes = scattered(10)
     city = city_with(shapes, height=np.full(10, 9.0))
-    honest = blocks.extrude
+    honest = ladder.extrude
 
     def careless(rings, base, roof, oid, frame):
         solids = honest(rings, base, roof, oid, frame)
@@ -137,7 +137,7 @@ def test_a_solid_that_fails_its_check_is_raised_again_as_a_hull(city_with, monke
             solids.faces[first] = solids.faces[first][::-1]
         return solids
 
-    monkeypatch.setattr(blocks, "extrude", careless)
+    monkeypatch.setattr(ladder, "extrude", careless)
     report = build(city, L2Options(), Workers())
     assert report.figures["hulls"] == 1
     assert report.outcomes[0].reason == HULLED

@@ -16,6 +16,7 @@ from models_l2.heights import (
     from_dsm,
     from_points,
     plausible,
+    roof_points,
 )
 from twin.grid import Raster
 from twin.points import PointCloud
@@ -124,7 +125,9 @@ def test_points_inside_count_classified_first_and_unclassified_where_there_are_n
 
     xyz = np.concatenate([roof(0, 58.0), roof(0, 90.0), roof(20, 62.0), roof(20, 50.1), roof(40, 55.0, 3)])
     classes = np.repeat([6, 5, 1, 1, 6], [200, 200, 200, 200, 3]).astype(np.uint8)
-    found = from_points(PointCloud(frame, xyz, classes), shapes, np.full(3, 50.0), OPTIONS)
+    found = from_points(
+        *roof_points(PointCloud(frame, xyz, classes), shapes, np.full(3, 50.0), OPTIONS), np.full(3, 50.0), OPTIONS
+    )
     assert found.value[:2] == pytest.approx([8.0, 12.0])
     assert np.isnan(found.value[2])
     assert (found.sigma[:2] >= OPTIONS.points_sigma).all()

@@ -13,8 +13,11 @@ import shapely
 
 from ingest.run import IngestOptions
 from ingest.run import build as ingest
+from models_l2 import validity
 from models_l2.build import L2Options, build
 from models_l2.ground import ground_gaps
+from twin.analysis.distance import distance_to_triangles
+from twin.analysis.heights import points_inside
 from twin.city import City, open_city
 from twin.meshes import concatenate
 from twin.outcome import Report
@@ -122,3 +125,25 @@ def test_roofs_are_the_ninetieth_percentile_of_the_building_points_inside(built)
         near = xyz[(xyz[:, 0] >= xmin) & (xyz[:, 0] <= xmax) & (xyz[:, 1] >= ymin) & (xyz[:, 1] <= ymax)]
         inside = shapely.contains_xy(table.geometry[k], near[:, :2])
         assert table.column("roof_z")[k] == pytest.approx(np.percentile(near[inside, 2], 90), abs=0.1)
+
+
+def test_roofs_lie_on_their_points(built):
+    """Root mean square distance of class 6 points to the model, per building, in footprints shrunk by 0.2 m.
+
+    Reached: median 0.17 m, 95th percentile 0.45 m, every building at LoD2.2.
+    """
+    city, report = built
+    solids = concatenate([part for _, part in city.store.read_model("l2")])
+    table = city.store.read_layer("building_l2")
+    row = np.array([table.index()[oid] for oid in solids.oid.tolist()])
+    shapes = shapely.buffer(table.geometry[row], -0.2)
+    cloud = city.store.read_points("points")
+    xyz = cloud.xyz[cloud.classification == 6]
+    owner, point = points_inside(xyz[:, :2], shapes)
+    off = distance_to_triangles(xyz[point], owner, solids.vertices[solids.faces], solids.face_owner())
+    total = np.bincount(owner, weights=off**2, minlength=len(solids))
+    rmse = np.sqrt(total / np.bincount(owner, minlength=len(solids)))
+    assert np.median(rmse) <= 0.20
+    assert np.percentile(rmse, 95) <= 0.8
+    assert report.figures["lod_2.2"] >= 155
+    assert (validity.check(solids) == 0).all()

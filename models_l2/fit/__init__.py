@@ -1,0 +1,1 @@
+"""Roof planes from measured points, and the footprint cut along them."""

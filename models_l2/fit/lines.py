@@ -1,0 +1,126 @@
+"""Where to cut a footprint: ridges and valleys where planes meet, steps where they do not, along the building's own
+directions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from models_l2.fit.planes import Planes
+from twin.options import option
+
+Floats = NDArray[np.float64]
+
+Found = tuple[float, tuple[float, float, float]]
+
+_STEPS_A_PAIR = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LineOptions:
+    """How places where planes meet become straight lines."""
+
+    reach: float = option(0.4, unit="m", min=0.05, max=5.0, doc="Places this near to a line speak for it.")
+    share: float = option(0.3, min=0.0, max=1.0, doc="Share of the places of two planes that a ridge must explain.")
+    least: int = option(4, min=1, max=100, doc="Fewer places than this make no line.")
+    parallel: float = option(6.0, unit="deg", min=0.0, max=30.0, doc="Lines closer in direction and place are one.")
+
+
+def cut_lines(planes: Planes, polygon: shapely.Polygon, options: LineOptions) -> Floats:
+    """Lines (l, 3) f8 with x nx + y ny = d that part the planes, best supported first.
+
+    polygon    the footprint about the same origin; its edges give the directions of steps
+    """
+    contact = planes.contact
+    if not len(contact):
+        return np.zeros((0, 3))
+    found: list[Found] = []
+    normals = directions(polygon)
+    reach = max(options.reach, 0.4 * planes.radius)
+    pair = contact[:, 0] * len(planes.plane) + contact[:, 1]
+    for key in np.unique(pair).tolist():
+        first, second = divmod(int(key), len(planes.plane))
+        places = contact[pair == key, 2:]
+        line = ridge(planes.plane[first], planes.plane[second])
+        if line is not None:
+            near = np.abs(places @ line[:2] - line[2]) < reach
+            if near.sum() >= max(options.least, options.share * len(places)):
+                found.append((2.0 * float(near.sum()), (line[0], line[1], line[2])))
+                places = places[~near]
+        found += steps(places, normals, reach, max(options.least, 0.15 * len(places)))
+    found.sort(key=lambda item: -item[0])
+    return apart(np.array([line for _, line in found]).reshape(-1, 3), reach, options.parallel)
+
+
+def ridge(one: Floats, other: Floats) -> Floats | None:
+    """The line (nx, ny, d) in plan where two planes have the same height; None where they are nearly parallel."""
+    a, b, c = one - other
+    size = math.hypot(a, b)
+    if size < 0.05:
+        return None
+    return np.array([a, b, -c]) / size
+
+
+def directions(polygon: shapely.Polygon) -> Floats:
+    """Unit normals (t, 2) of the outline's directions, the longest first, and of those across them; at most twelve."""
+    parts = shapely.get_rings(shapely.get_parts(polygon))
+    xy, ring = shapely.get_coordinates(parts, return_index=True)
+    edge = np.diff(xy, axis=0)[ring[1:] == ring[:-1]]
+    length = np.hypot(edge[:, 0], edge[:, 1])
+    order = np.argsort(-length, kind="stable")
+    chosen: list[float] = []
+    for k in order.tolist():
+        if length[k] < 1.0 or len(chosen) >= 6:
+            break
+        angle = math.atan2(edge[k, 1], edge[k, 0]) % (0.5 * math.pi)
+        if all(_between(angle, other) > math.radians(6.0) for other in chosen):
+            chosen.append(angle)
+    angles = np.array(chosen or [0.0])
+    angles = np.concatenate([angles, angles + 0.5 * math.pi])
+    return np.column_stack([np.sin(angles), -np.cos(angles)])
+
+
+def _between(one: float, other: float) -> float:
+    apart_by = abs(one - other)
+    return min(apart_by, 0.5 * math.pi - apart_by)
+
+
+def steps(places: Floats, normals: Floats, reach: float, least: float) -> list[Found]:
+    """Lines (support, (nx, ny, d)) along one of the directions through most of the places, then through the rest.
+
+    source   Hough transform over the directions of the outline
+    """
+    found: list[Found] = []
+    while len(places) >= least and len(found) < _STEPS_A_PAIR:
+        offset = np.sort(places @ normals.T, axis=0)
+        best = (0, 0, 0)
+        for t in range(len(normals)):
+            ends = np.searchsorted(offset[:, t], offset[:, t] + reach, side="right")
+            count = ends - np.arange(len(places))
+            k = int(count.argmax())
+            best = max(best, (int(count[k]), -t, -k))
+        count, t, k = best[0], -best[1], -best[2]
+        if count < least:
+            break
+        middle = float(np.median(offset[k : k + count, t]))
+        found.append((float(count), (float(normals[t, 0]), float(normals[t, 1]), middle)))
+        places = places[np.abs(places @ normals[t] - middle) > reach]
+    return found
+
+
+def apart(lines: Floats, reach: float, parallel: float) -> Floats:
+    """The lines (l, 3) without those that run along a better one."""
+    kept: list[Floats] = []
+    limit = math.cos(math.radians(parallel))
+    for line in lines:
+        turned = [(line[:2] @ other[:2], other) for other in kept]
+        near = [
+            abs(math.copysign(1.0, cos) * line[2] - other[2]) < 1.5 * reach for cos, other in turned if abs(cos) > limit
+        ]
+        if not any(near):
+            kept.append(line)
+    return np.array(kept).reshape(-1, 3)

@@ -1,0 +1,179 @@
+"""Roofs of a block of buildings from their measured points: footprints cut along the planes that were found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from models_l2.fit.cells import CellOptions, borders, choose, cut, dissolve
+from models_l2.fit.lines import LineOptions, cut_lines
+from models_l2.fit.planes import PlaneOptions, Planes, find_planes
+from models_l2.shell import Partition, partition_of
+from models_l2.tidy import tidy
+from twin.features import Objects, objects
+from twin.options import option
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+FEW = "屋面点过少 / too few roof points"
+NO_PLANE = "点云未见屋面平面 / no roof plane in the points"
+ODD_CUT = "轮廓分割失败 / the footprint could not be cut"
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """How roofs are found in points."""
+
+    planes: PlaneOptions = field(default_factory=PlaneOptions)
+    lines: LineOptions = field(default_factory=LineOptions)
+    cells: CellOptions = field(default_factory=CellOptions)
+    step: float = option(
+        2.0, unit="m", min=0.3, max=20.0, doc="LoD1.3 splits a footprint where its roofs differ by more than this."
+    )
+    above: float = option(1.0, unit="m", min=0.0, max=10.0, doc="No plane rises this far over the highest points.")
+
+    def coarser(self, cell: float) -> FitOptions:
+        """The same for cells of a surface model `cell` m wide, whose heights scatter more and blur every edge."""
+        planes = replace(self.planes, distance=max(self.planes.distance, 0.3 * cell), least_points=6)
+        return replace(self, planes=planes, lines=replace(self.lines, reach=max(self.lines.reach, 0.6 * cell)))
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """m footprints cut into faces under planes; `rows` (m,) i8 tells which building of the batch each is."""
+
+    rows: Integers
+    partition: Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What the points say about the roofs of n buildings.
+
+    planes    LoD2.2: the faces under the planes that were found
+    levels    LoD1.3: those whose roof steps, under one level for each part
+    reason    (n,) str, why there are no planes; "" where there are
+    """
+
+    planes: Cut
+    levels: Cut
+    reason: Objects
+
+
+@dataclass(frozen=True, slots=True)
+class _Roof:
+    """One building: faces (f,) about `origin`, plane (f, 3) and middle height (f,) of each."""
+
+    faces: Objects
+    plane: Floats
+    height: Floats
+    origin: Floats
+
+
+def fit_roofs(polygons: Objects, xyz: Floats, owner: Integers, floor: Floats, options: FitOptions) -> Fitted:
+    """Roofs of buildings (n,) from the points (k, 3) f8 m that lie inside them, `owner` (k,) ascending.
+
+    floor    (n,) f8 m; no roof lies below it
+    source   planes by region growing, borders by plane intersection and Hough, cells by a Potts energy; one building
+             depends on nothing but its own outline and points
+    """
+    n = len(polygons)
+    reason = np.full(n, "", dtype=object)
+    start = np.searchsorted(owner, np.arange(n + 1))
+    roofs: dict[int, _Roof] = {}
+    steps: dict[int, _Roof] = {}
+    for k in range(n):
+        found, reason[k] = _one(polygons[k], xyz[start[k] : start[k + 1]], float(floor[k]), options)
+        if found is not None:
+            roofs[k] = found
+            level = stepped(found, options.step)
+            if level is not None:
+                steps[k] = level
+    return Fitted(_packed(roofs, options.cells.snap), _packed(steps, options.cells.snap), reason)
+
+
+def _packed(roofs: dict[int, _Roof], snap: float) -> Cut:
+    """One partition of many roofs, at their places in the frame."""
+    rows, parts = np.array(list(roofs), dtype=np.int64), list(roofs.values())
+    if not parts:
+        return Cut(rows, partition_of(objects([]), rows, np.zeros((0, 3)), np.zeros((0, 2))))
+    faces = np.concatenate([part.faces for part in parts])
+    of = np.repeat(np.arange(len(parts)), [len(part.faces) for part in parts])
+    origin = np.array([part.origin[:2] for part in parts])
+    xy, face = shapely.get_coordinates(faces, return_index=True)
+    placed = shapely.set_coordinates(faces, np.round((xy + origin[of[face]]) / snap) / (1.0 / snap))
+    plane = np.concatenate([part.plane for part in parts])
+    return Cut(rows, tidy(partition_of(placed, of, plane, origin), snap))
+
+
+def _one(polygon: Any, xyz: Floats, floor: float, options: FitOptions) -> tuple[_Roof | None, str]:
+    if len(xyz) < options.planes.least_points:
+        return None, FEW
+    xmin, ymin, xmax, ymax = polygon.bounds
+    origin = np.array([round(0.5 * (xmin + xmax)), round(0.5 * (ymin + ymax)), 0.0])
+    local = shapely.transform(polygon, lambda xy: xy - origin[:2])
+    planes = find_planes(xyz - origin, polygon.area, options.planes)
+    if not len(planes.plane):
+        return None, NO_PLANE
+    faces, label = _faces(local, planes, options)
+    if abs(shapely.area(faces).sum() - polygon.area) > 0.01 + options.cells.snap * polygon.length:
+        return None, ODD_CUT
+    plane, height = _sensible(faces, label, planes, floor, options)
+    return _Roof(faces, plane, height, origin), ""
+
+
+def stepped(roof: _Roof, step: float) -> _Roof | None:
+    """The roof with level faces, neighbours less than `step` m apart put together; None where one level is left.
+
+    The closest two go first; a level is the mean of the middle heights, weighted by area.
+    """
+    if float(np.ptp(roof.height)) < step:
+        return None
+    one, other, _ = borders(roof.faces)
+    group, area = np.arange(len(roof.faces)), shapely.area(roof.faces)
+    height, weight = roof.height.copy(), area.copy()
+    while len(one):
+        a, b = group[one], group[other]
+        apart = np.where(a != b, np.abs(height[a] - height[b]), np.inf)
+        k = int(apart.argmin())
+        if apart[k] >= step:
+            break
+        low, high = sorted((int(a[k]), int(b[k])))
+        height[low] = (height[low] * weight[low] + height[high] * weight[high]) / (weight[low] + weight[high])
+        weight[low] += weight[high]
+        group[group == high] = low
+    faces, label = dissolve(roof.faces, group)
+    if len(faces) < 2:
+        return None
+    plane = np.column_stack([np.zeros((len(faces), 2)), height[label]])
+    return _Roof(faces, plane, height[label], roof.origin)
+
+
+def _faces(polygon: Any, planes: Planes, options: FitOptions) -> tuple[Objects, Integers]:
+    lines = cut_lines(planes, polygon, options.lines)[: options.cells.most_lines]
+    if not len(lines) or polygon.geom_type != "Polygon":
+        return shapely.get_parts(objects([polygon])), np.zeros(shapely.get_num_geometries(polygon), np.int64)
+    cells = cut(polygon, lines, options.cells.snap)
+    return dissolve(cells, choose(cells, lines, planes, polygon.area, options.cells))
+
+
+def _sensible(
+    faces: Objects, label: Integers, planes: Planes, floor: float, options: FitOptions
+) -> tuple[Floats, Floats]:
+    """Planes (f, 3) and middle heights (f,) of the faces; a plane that leaves the range of heights is made level."""
+    plane = planes.plane[label]
+    z = planes.xyz[:, 2]
+    inside = [shapely.contains_xy(face, planes.xyz[:, :2]) for face in faces.tolist()]
+    height = np.array([np.median(z[rows]) if rows.any() else np.nan for rows in inside])
+    height = np.maximum(np.where(np.isnan(height), np.median(z), height), floor)
+    xy, face = shapely.get_coordinates(faces, return_index=True)
+    at = (xy * plane[face, :2]).sum(axis=1) + plane[face, 2]
+    top = max(float(z.max()) + options.above, floor)
+    wild = np.unique(face[(at > top) | (at < floor)])
+    plane[wild] = np.column_stack([np.zeros((len(wild), 2)), height[wild]])
+    return plane, height
