@@ -137,8 +137,10 @@ def datum_steps(crs: str, frame: Frame, xy: ArrayLike, delivery: Delivery, shown
     return (way.words,) if way.words else ()
 
 
-def vertical_shift(delivery: Delivery, frame: Frame, shown: str) -> tuple[float, str]:
+def vertical_shift(delivery: Delivery, frame: Frame, shown: str, stated: str = "") -> tuple[float, str]:
     """(metres to add to heights of this source, the step in words); SourceError where no way is declared.
+
+    stated  what the file itself says of its heights (`vertical_of` its CRS): it must not disagree with the declaration
 
     Between two datums the way goes over the ellipsoid: the source's geoid undulation, declared in its `extra`, is put
     on, the frame's is taken off. `vertical_offset` in `extra` overrides that.
@@ -150,8 +152,9 @@ def vertical_shift(delivery: Delivery, frame: Frame, shown: str) -> tuple[float,
     if "vertical_offset" in source.extra:
         offset = float(source.extra["vertical_offset"])
         return offset, f"heights {datum} -> {frame.vertical}: {offset:+.3f} m as declared"
+    unlike = _unlike(stated, datum, delivery, shown)
     if datum == ours:
-        return 0.0, ""
+        return 0.0, unlike
     if datum != ELLIPSOID and "geoid_undulation" not in source.extra:
         raise SourceError(
             f"{shown}: heights in {datum!r}, the city's are in {frame.vertical!r}; add vertical_offset = <metres> "
@@ -168,6 +171,24 @@ def vertical_shift(delivery: Delivery, frame: Frame, shown: str) -> tuple[float,
     way += f"{mine:+.3f} m taken off" if ours != ELLIPSOID else "none taken off"
     name = "ellipsoidal" if datum == ELLIPSOID else datum
     return theirs - mine, f"heights {name} -> {frame.vertical}: {theirs - mine:+.3f} m ({way}, as declared)"
+
+
+def _unlike(stated: str, datum: str, delivery: Delivery, shown: str) -> str:
+    """The step in words where a file states heights in other words than the ones it is read in; "" where they agree.
+
+    raises  SourceError where both are known to be different datums, or where the source declares the other one
+    """
+    said, source = _vertical_name(stated), delivery.source
+    word, ours = said.casefold(), datum.casefold()
+    if not stated or word in ours or ours in word:
+        return ""
+    if not source.vertical and datum not in _VERTICALS:
+        return f"heights stated as {said} by the file, taken as {datum}"
+    how = f"declared {datum!r}" if source.vertical else f"taken as the city's {datum!r}"
+    raise SourceError(
+        f"{shown}: the file states heights in {said!r}, but they are {how}; "
+        f'mend vertical of [[source]] "{source.name}" in city.toml'
+    )
 
 
 def _vertical_name(text: str) -> str:

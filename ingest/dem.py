@@ -24,7 +24,7 @@ from rasterio.vrt import WarpedVRT
 from ingest.conform import crs_of, datum_steps, naming, vertical_shift
 from ingest.formats.coded_height import open_decoded
 from ingest.reading import Card, Delivery, Reading
-from twin.datums import MAP_DATUMS, check_numbers, passage
+from twin.datums import MAP_DATUMS, check_numbers, passage, vertical_of
 from twin.errors import SourceError
 from twin.frames import Frame, same_crs
 from twin.grid import GeoBox, Raster
@@ -56,11 +56,12 @@ class HeightReader:
             for sheet in sheets:
                 if sheet.dataset.count != 1:
                     raise SourceError(f"{sheet.shown}: {sheet.dataset.count} bands; a {self.kind} has one")
+            shifts = dict.fromkeys(self._shift(delivery, frame, sheet)[1] for sheet in sheets)
             box = common_box(sheets, frame)
             values = _mosaic(sheets, box)
             lineage = _steps(lineage, sheets, frame)
-        step = self._shift(delivery, frame)[1]
-        lineage = lineage.step(step) if step else lineage
+        for step in filter(None, shifts):
+            lineage = lineage.step(step)
         values, lines, strange = self._metres(values, delivery, frame)
         lineage = lineage.step(f"{strange} cells outside the believable range emptied") if strange else lineage
         holes = 0
@@ -72,15 +73,17 @@ class HeightReader:
         empty = int(np.count_nonzero(np.isnan(values)))
         if empty == values.size:
             raise SourceError(
-                f"{sheets[0].shown}: no cell has a height; check nodata of source {delivery.source.name!r}"
+                f"{sheets[0].shown}: no cell has a height; check nodata and unit of source {delivery.source.name!r}"
             )
         tally = {"cells": int(values.size), "filled": holes, "empty": empty, "sheets": len(sheets)}
         return Reading(Raster(values, box), lineage, warnings=tuple(lines), tally=tally)
 
-    def _shift(self, delivery: Delivery, frame: Frame) -> tuple[float, str]:
-        """Canopy is height above ground and knows no datum."""
-        shown = delivery.shown(delivery.files()[0])
-        return (0.0, "") if self.kind == "canopy" else vertical_shift(delivery, frame, shown)
+    def _shift(self, delivery: Delivery, frame: Frame, sheet: Sheet | None = None) -> tuple[float, str]:
+        """Canopy is height above ground and knows no datum; a sheet's own word about its heights must agree."""
+        if self.kind == "canopy":
+            return 0.0, ""
+        shown = sheet.shown if sheet else delivery.shown(delivery.files()[0])
+        return vertical_shift(delivery, frame, shown, sheet.stated if sheet else "")
 
     def _metres(
         self, values: NDArray[np.float32], delivery: Delivery, frame: Frame
@@ -100,7 +103,7 @@ class HeightReader:
         values = np.where(strange, np.float32(np.nan), values)
         return (
             values,
-            [f"{shown}: {count} cells like {worst:g} m lie outside {low:g}..{high:g} m; declare nodata"],
+            [f"{shown}: {count} cells like {worst:g} m lie outside {low:g}..{high:g} m; declare nodata, or the unit"],
             count,
         )
 
@@ -112,6 +115,7 @@ class Sheet:
     dataset     what to read from; its transform is in the frame
     native      true where cells are read as they are, without resampling
     steps       the change of datum in words
+    stated      what its CRS says of the heights, "" where it says nothing
     """
 
     dataset: Any
@@ -120,6 +124,7 @@ class Sheet:
     nodata: float
     crs: str
     steps: tuple[str, ...] = ()
+    stated: str = ""
 
 
 @contextmanager
@@ -138,7 +143,8 @@ def open_sheet(path: Path, delivery: Delivery, frame: Frame) -> Iterator[Sheet]:
                 if "coding" in delivery.source.extra
                 else rasterio.open(path, NUM_THREADS="ALL_CPUS")
             )
-        crs = crs_of(delivery, dataset.crs.to_string() if dataset.crs else "", shown)
+        own = dataset.crs.to_string() if dataset.crs else ""
+        crs = crs_of(delivery, own, shown)
         if crs in MAP_DATUMS:
             raise SourceError(f"{shown}: a raster cannot be read in {crs}; ask for it in a projected CRS")
         if dataset.transform == Affine.identity() and not dataset.gcps[0]:
@@ -156,7 +162,7 @@ def open_sheet(path: Path, delivery: Delivery, frame: Frame) -> Iterator[Sheet]:
             if known is None and dataset.count in (1, 3):
                 options["add_alpha"] = dataset.count == 3
             view = stack.enter_context(WarpedVRT(dataset, **options))
-        yield Sheet(view, shown, native, nodata, crs, steps)
+        yield Sheet(view, shown, native, nodata, crs, steps, vertical_of(own))
 
 
 def _checked(dataset: Any, crs: str, delivery: Delivery, frame: Frame, shown: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,8 @@ class FeatureReader:
 
     def read(self, delivery: Delivery, frame: Frame) -> Reading:
         """The features in the frame, repaired, each with a stable oid; what was lost or mended is in the outcomes."""
-        readings = [self._conform(self._raw(path, delivery), delivery, frame) for path in delivery.files()]
+        raws = [_in_order(self._raw(path, delivery), delivery) for path in delivery.files()]
+        readings = [self._conform(raw, delivery, frame) for raw in raws]
         return join_readings(readings, self.feature_class, self.kind, frame)
 
     def _raw(self, path: Any, delivery: Delivery) -> RawTable:
@@ -77,8 +78,17 @@ class FeatureReader:
         return Reading(layer, lineage, outcomes, tuple(lines), tally, crs_of(delivery, raw.crs, raw.shown))
 
 
+def _in_order(raw: RawTable, delivery: Delivery) -> RawTable:
+    """The table with x east and y north: Chinese survey files often have X north; they say so in the declaration."""
+    if delivery.source.extra.get("swap_axes") is not True:
+        return raw
+    return replace(raw, geometry=shapely.transform(shapely.force_2d(raw.geometry), lambda xy: xy[:, ::-1]))
+
+
 def _placed(raw: RawTable, delivery: Delivery, frame: Frame, lineage: Lineage) -> tuple[Objects, Lineage]:
     crs = crs_of(delivery, raw.crs, raw.shown)
+    if delivery.source.extra.get("swap_axes") is True:
+        lineage = lineage.step("axes changed, as declared: the file has northing (latitude) first")
     geometry = place(raw.geometry, crs, frame, raw.shown, accepts_ballpark(delivery))
     if crs == frame.crs:
         return geometry, lineage

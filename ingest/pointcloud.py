@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ingest.conform import accepts_ballpark, crs_of, datum_steps, naming, vertical_shift
 from ingest.reading import Card, Delivery, Reading
-from twin.datums import check_numbers
+from twin.datums import check_numbers, vertical_of
 from twin.errors import SourceError
 from twin.frames import Frame, to_frame
 from twin.points import PointCloud
@@ -72,13 +72,14 @@ class PointReader:
             with _readable(shown), laspy.open(path) as file:
                 count += file.header.point_count
                 coloured = coloured and "red" in file.header.point_format.dimension_names
-                crs = crs_of(delivery, _own_crs(file.header), shown)
+                own = _own_crs(file.header)
+                crs = crs_of(delivery, own, shown)
                 corners = np.array([file.header.mins[:2], file.header.maxs[:2]], dtype=np.float64)
             if file.header.point_count:
                 steps = datum_steps(crs, frame, corners, delivery, shown)
                 with naming(shown):
                     check_numbers(corners, crs)
-            step = vertical_shift(delivery, frame, shown)[1]
+            step = vertical_shift(delivery, frame, shown, vertical_of(own))[1]
             steps = (*steps, step) if step else steps
             words += [line for line in steps if line not in words]
         if crs != frame.crs:

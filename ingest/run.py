@@ -20,7 +20,7 @@ from ingest.layers import join_readings
 from ingest.observations import LiveTables, check_targets
 from ingest.quality import building_figures, completeness, quality_document
 from ingest.reading import Delivery, Reading
-from ingest.sniff import Placed, sniff_datums, sniff_extents
+from ingest.sniff import Placed, sniff
 from ingest.sources import READERS, Registry, reader_of
 from twin.analysis.divisions import in_force
 from twin.city import City, Source
@@ -129,9 +129,9 @@ def _sniff(run: _Run) -> None:
         for source, reading in run.readings
         if isinstance(reading.noun, Raster | ImageStream)
     ]
-    run.warnings += sniff_datums(placed)
+    surfaces = [(source.name, reading.noun) for source, reading in run.readings if source.kind == "dsm"]
     homes = [source.name for source, _ in run.readings if source.kind in BUILDINGS] or [name for name, _ in extents]
-    run.warnings += sniff_extents(extents, homes[0]) if homes else []
+    run.warnings += sniff(placed, surfaces, extents, homes[0] if homes else "", run.city.frame)
 
 
 def _gather_layers(run: _Run, registry: Registry, options: IngestOptions) -> None:

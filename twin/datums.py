@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 MAP_DATUMS = ("GCJ-02", "BD-09")
 COINCIDENT = "CGCS2000 and WGS 84 taken as coincident (plates move about 3 cm a year from 2000.0)"
 
+SWAP = "declare extra = { swap_axes = true }, or map the two columns of a table the other way"
+
 _MILLION = 1_000_000.0
 _TWINS = ("World Geodetic System 1984", "China 2000")
 
@@ -115,6 +117,11 @@ def check_numbers(xy: ArrayLike, crs: str) -> None:
     worst = np.maximum(np.abs(low), np.abs(high))
     known = None if crs in MAP_DATUMS else parse_crs(crs)
     if known is None or known.is_geographic:
+        if 90.0 < worst[1] <= 180.0 and worst[0] <= 90.0:
+            raise SourceError(
+                f"{_name(crs)}: x ({points[0, 0]:.4f}) looks like a latitude and y ({points[0, 1]:.4f}) like a "
+                f"longitude; {SWAP}"
+            )
         if (known is not None or crs in MAP_DATUMS) and (worst[0] > 360.0 or worst[1] > 90.0):
             raise SourceError(
                 f"{_name(crs)} is in degrees, but a coordinate is ({worst[0]:.0f}, {worst[1]:.0f}); "
@@ -127,6 +134,35 @@ def check_numbers(xy: ArrayLike, crs: str) -> None:
             f'({points[0, 0]:.4f}, {points[0, 1]:.4f}); declare crs = "EPSG:4490", "EPSG:4326" or "GCJ-02"'
         )
     _check_zone(np.median(points, axis=0), crs)
+    _check_order(np.median(points, axis=0), crs)
+
+
+def _check_order(middle: Floats, crs: str) -> None:
+    """SourceError where a place lies outside the area of use of its CRS, and in it with x and y changed."""
+    known = parse_crs(crs)
+    if known is None or known.area_of_use is None:
+        return
+    area, way = known.area_of_use.bounds, _own_lonlat(crs)
+    here, there = way.transform(middle[0], middle[1]), way.transform(middle[1], middle[0])
+    if not _inside(area, *here, 1.0) and _inside(area, *there, 1.0):
+        raise SourceError(
+            f"{_name(crs)}: x ({middle[0]:.0f}) looks like a northing and y ({middle[1]:.0f}) like an easting; {SWAP}"
+        )
+
+
+def check_lonlat(lonlat: ArrayLike, crs: str) -> None:
+    """SourceError where places (n, 2) lie far from where the frame is used, and there with lat and lon changed.
+
+    lonlat      longitude and latitude as delivered, degrees
+    crs         of the frame
+    """
+    known, points = parse_crs(crs), np.asarray(lonlat, dtype=np.float64).reshape(-1, 2)
+    points = points[np.isfinite(points).all(axis=1)]
+    if known is None or known.area_of_use is None or not len(points):
+        return
+    area, (lon, lat) = known.area_of_use.bounds, np.median(points, axis=0).tolist()
+    if not _inside(area, lon, lat, 3.0) and _inside(area, lat, lon, 3.0):
+        raise SourceError(f"longitude ({lon:.4f}) and latitude ({lat:.4f}) look changed; {SWAP}")
 
 
 def _check_zone(middle: Floats, crs: str) -> None:
@@ -136,9 +172,7 @@ def _check_zone(middle: Floats, crs: str) -> None:
     family, degrees, meridian, prefix = zone
     x, y = float(middle[0]), float(middle[1])
     if 1.6e6 < x < 6.2e6 and (0.0 < y < _MILLION or 13e6 <= y < 46e6):
-        raise SourceError(
-            f"{_name(crs)}: x ({x:.0f}) looks like a northing and y ({y:.0f}) like an easting; swap the two"
-        )
+        raise SourceError(f"{_name(crs)}: x ({x:.0f}) looks like a northing and y ({y:.0f}) like an easting; {SWAP}")
     found = int(x // _MILLION)
     if found == prefix or not (found == 0 or 13 <= found <= 45):
         return
@@ -199,9 +233,9 @@ def passage(crs: str, target: str, xy: ArrayLike) -> Passage:
             raise SourceError(f"CRS {text!r} is not known to PROJ; mend crs of the source in city.toml")
     points = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
     points = points[np.isfinite(points).all(axis=1)]
-    if _datum(crs) == _datum(target) or not len(points):
+    if datum_name(crs) == datum_name(target) or not len(points):
         return Passage("", 0.0, False)
-    if {_datum(crs), _datum(target)} == set(_TWINS):
+    if {datum_name(crs), datum_name(target)} == set(_TWINS):
         return Passage(COINCIDENT, float("nan"), False)
     lon, lat = _own_lonlat(crs).transform(*np.median(points, axis=0))
     if not np.isfinite([lon, lat]).all():
@@ -222,9 +256,9 @@ def require_passage(crs: str, target: str, xy: ArrayLike, accept_ballpark: bool 
 @lru_cache(maxsize=256)
 def _passage_at(crs: str, target: str, lon: float, lat: float) -> Passage:
     best, missing = _best(crs, target, lon, lat)
-    hub = best is None and "China 2000" in (_datum(crs), _datum(target))
+    hub = best is None and "China 2000" in (datum_name(crs), datum_name(target))
     if hub:
-        ends = ("EPSG:4326", target) if _datum(crs) == "China 2000" else (crs, "EPSG:4326")
+        ends = ("EPSG:4326", target) if datum_name(crs) == "China 2000" else (crs, "EPSG:4326")
         best, missing = _best(*ends, lon, lat)
     if best is None:
         return _ballpark(crs, target)
@@ -239,10 +273,14 @@ def _passage_at(crs: str, target: str, lon: float, lat: float) -> Passage:
 
 def _ballpark(crs: str, target: str) -> Passage:
     words = (
-        f"ballpark: PROJ has no parameters from {_datum(crs)} to {_datum(target)} at this place and leaves the "
+        f"ballpark: PROJ has no parameters from {datum_name(crs)} to {datum_name(target)} at this place and leaves the "
         "coordinates as they are; accuracy unknown"
     )
-    words += ", in China commonly 50 to 150 m" if {_datum(crs), _datum(target)} & {"Beijing 1954", "Xian 1980"} else ""
+    words += (
+        ", in China commonly 50 to 150 m"
+        if {datum_name(crs), datum_name(target)} & {"Beijing 1954", "Xian 1980"}
+        else ""
+    )
     return Passage(words, float("nan"), True)
 
 
@@ -294,7 +332,23 @@ def horizontal(crs: Any) -> Any:
     return crs.sub_crs_list[0] if crs.is_compound else crs.to_2d()
 
 
-def _datum(text: str) -> str:
+def is_degrees(text: str) -> bool:
+    """True for a geographic CRS and for the Chinese map datums."""
+    known = None if text in MAP_DATUMS else parse_crs(text)
+    return text in MAP_DATUMS or (known is not None and bool(known.is_geographic))
+
+
+def vertical_of(text: str) -> str:
+    """Name of the heights that a CRS states: its vertical part, "ellipsoidal" for a 3D CRS, "" where it states none."""
+    known = parse_crs(text) if text else None
+    if known is None:
+        return ""
+    if known.is_compound:
+        return str(known.sub_crs_list[-1].name)
+    return "ellipsoidal" if len(known.axis_info) == 3 and known.is_geographic else ""
+
+
+def datum_name(text: str) -> str:
     """Name of the geodetic datum of a CRS; both realisations of WGS 84 in EPSG have one name."""
     known = parse_crs(text)
     datum = horizontal(known).datum if known is not None else None

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from twin.datums import MAP_DATUMS, check_numbers, horizontal, parse_crs, passage, require_passage, resolve_crs
+from twin.datums import (
+    MAP_DATUMS,
+    check_lonlat,
+    check_numbers,
+    horizontal,
+    is_degrees,
+    parse_crs,
+    passage,
+    require_passage,
+    resolve_crs,
+)
 from twin.errors import OptionsError, SourceError
 
 if TYPE_CHECKING:
@@ -113,6 +123,8 @@ def to_frame(xy: ArrayLike, crs: str, frame: Frame, accept_ballpark: bool = Fals
     if not crs:
         raise SourceError('no CRS declared; add crs = "EPSG:..." (or "GCJ-02", "BD-09") to the source in city.toml')
     check_numbers(points, crs)
+    if is_degrees(crs):
+        check_lonlat(points, frame.crs)
     if crs in MAP_DATUMS:
         lonlat = points if crs == "GCJ-02" else gcj02_from_bd09(points)
         return frame.from_lonlat(wgs84_from_gcj02(lonlat))

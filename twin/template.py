@@ -27,7 +27,8 @@ _SOURCES = f"""
 # path = "sources/dem.tif"            # file, glob or list; relative to this file
 # crs = "EPSG:4547"                   # any EPSG code, "CGCS2000 / 3-degree GK CM 114E", or "GCJ-02" / "BD-09"
 # vertical = "1985"                   # or "ellipsoid", "EGM2008" ...
-# extra = {{ geoid_undulation = -14.6 }}  # of another vertical datum; accept_ballpark = true for a null datum change
+# extra = {{ geoid_undulation = -14.6 }}  # of another vertical datum; accept_ballpark = true for a null datum change;
+#                                       # swap_axes = true where the survey's X is the northing
 # licence = ""
 # date = "2025-06"
 # accuracy = 1.0                      # m, 1 sigma

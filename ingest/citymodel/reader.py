@@ -23,6 +23,7 @@ from ingest.conform import columns_of, crs_of, place, vertical_shift
 from ingest.quality import feature_tally
 from ingest.reading import Card, Delivery, RawTable, Reading
 from ingest.repair import check_ranges, mend, stable_oids, unique_oids
+from twin.datums import vertical_of
 from twin.errors import SourceError
 from twin.features import Layer, objects
 from twin.frames import Frame, to_frame
@@ -133,7 +134,8 @@ def _placed(
     bodies = _bodies(path, delivery, census, dressed)
     while run := list(islice(bodies, CHUNK)):
         if not crs:
-            crs, shift = crs_of(delivery, census.crs, shown), vertical_shift(delivery, frame, shown)[0]
+            crs = crs_of(delivery, census.crs, shown)
+            shift = vertical_shift(delivery, frame, shown, vertical_of(census.crs))[0]
         polygons = [p for body in run for p in (*body.plan, *(p for part in body.parts for p in part.polygons))]
         rings = [ring for polygon in polygons for ring in polygon.rings]
         if rings:
@@ -219,7 +221,8 @@ class CityModelReader:
         lineage = delivery.lineage()
         for crs in sorted(found.crs - {frame.crs}):
             lineage = lineage.step(f"{crs[:40]} -> {frame.crs}")
-        step = vertical_shift(delivery, frame, delivery.source.name)[1]
+        stated = vertical_of(next(iter(sorted(found.crs)), ""))
+        step = vertical_shift(delivery, frame, delivery.source.name, stated)[1]
         return self._reading(found, delivery, frame, lineage.step(step) if step else lineage)
 
     def _reading(self, found: _Gathered, delivery: Delivery, frame: Frame, lineage: Lineage) -> Reading:

@@ -49,7 +49,7 @@ def test_undeclared_voids_are_not_believed(write_raster, deliver, frame, ground)
     write_raster("dem.tif", values)
     reading = DEM.read(deliver("dem.tif", "dem"), frame)
     assert 1040 <= reading.noun.values[3, 3] <= 1050
-    assert reading.warnings[0] == "dem.tif: 1 cells like -32768 m lie outside -500..9000 m; declare nodata"
+    assert reading.warnings[0] == "dem.tif: 1 cells like -32768 m lie outside -500..9000 m; declare nodata, or the unit"
 
 
 def test_a_declared_nodata_counts_beside_the_files_own(write_raster, deliver, frame, ground):

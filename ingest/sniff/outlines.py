@@ -1,7 +1,4 @@
-"""A nose for wrong places: layers that would lie better on their neighbours in another datum, or far from the city.
-
-It warns and never guesses: nothing is moved, the declaration stays what counts.
-"""
+"""Layers that would lie better on their neighbours in another map datum."""
 
 from __future__ import annotations
 
@@ -9,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse.csgraph
 import shapely
 from numpy.typing import NDArray
 
-from twin.datums import MAP_DATUMS, parse_crs, resolve_crs
+from twin.datums import MAP_DATUMS, datum_name, parse_crs, resolve_crs
 from twin.features import Layer
 from twin.frames import (
     Frame,
@@ -26,7 +22,6 @@ from twin.grid import Bounds
 Floats = NDArray[np.float64]
 
 WGS84 = "EPSG:4326"
-FAR = 10_000.0  # m without any data between two parts of a city
 _REACH = 1_500.0  # m: the shift of GCJ-02 is below 750 m in China, that of BD-09 below 1,500 m
 _STEP = 25.0
 _SAMPLE = 3_000
@@ -77,7 +72,7 @@ def sniff_datums(placed: Sequence[Placed]) -> list[str]:
     """
     warnings = []
     for suspect in placed:
-        declared = _declared(suspect.crs)
+        declared = declared_datum(suspect.crs)
         if not declared or not len(suspect.layer):
             continue
         best: tuple[Fit, Placed] | None = None
@@ -89,6 +84,22 @@ def sniff_datums(placed: Sequence[Placed]) -> list[str]:
         if best is not None:
             warnings.append(_line(suspect, *best))
     return warnings
+
+
+def sniff_blind(placed: Sequence[Placed], surface: bool) -> list[str]:
+    """One line where the map datum of a city in CGCS2000 cannot be checked: all sources share it, none is surveyed.
+
+    surface     whether a fine surface model lies beside them
+    """
+    datums = {declared_datum(part.crs) for part in placed if len(part.layer)}
+    frame = placed[0].layer.frame if placed else None
+    national = frame is not None and datum_name(frame.crs) == "China 2000"
+    if surface or not national or len(datums) != 1 or datums == {""}:
+        return []
+    return [
+        f"every source with outlines is declared {datums.pop()} and none is in a projected CRS: whether all of them "
+        "are in GCJ-02 or BD-09 cannot be noticed; compare one corner with a survey, a picture or GPS"
+    ]
 
 
 def _comparable(a: Layer, b: Layer) -> bool:
@@ -122,7 +133,7 @@ def better_datum(suspect: Layer, declared: str, other: Layer) -> Fit | None:
         return None
     tree = shapely.STRtree(reference)
     base = distances(points, tree)
-    fits = (_fit(datum, points, moved, base, tree) for datum, moved in _readings(points, declared, suspect.frame))
+    fits = (_fit(datum, points, moved, base, tree) for datum, moved in other_readings(points, declared, suspect.frame))
     found = [fit for fit in fits if fit is not None]
     return max(found, key=lambda fit: (fit.share[1], -fit.within), default=None)
 
@@ -154,7 +165,7 @@ def _slid(points: Floats, moved: Floats, tree: shapely.STRtree) -> Iterator[Floa
         yield distances(points + shift @ turned, tree)
 
 
-def _declared(crs: str) -> str:
+def declared_datum(crs: str) -> str:
     """The datum a source in degrees was read in; "" for every other source."""
     if crs in MAP_DATUMS:
         return crs
@@ -162,7 +173,7 @@ def _declared(crs: str) -> str:
     return WGS84 if known is not None and known.is_geographic else ""
 
 
-def _readings(points: Floats, declared: str, frame: Frame) -> Iterator[tuple[str, Floats]]:
+def other_readings(points: Floats, declared: str, frame: Frame) -> Iterator[tuple[str, Floats]]:
     """The same numbers read in each of the other datums: (datum, frame points)."""
     numbers = frame.to_lonlat(points)
     if declared != WGS84:
@@ -213,28 +224,3 @@ def _window(a: Bounds, b: Bounds) -> Bounds | None:
     west, south = max(a[0], b[0]) - _REACH, max(a[1], b[1]) - _REACH
     east, north = min(a[2], b[2]) + _REACH, min(a[3], b[3]) + _REACH
     return (west, south, east, north) if west < east and south < north else None
-
-
-def sniff_extents(extents: Sequence[tuple[str, Bounds]], home: str) -> list[str]:
-    """One warning for each source that lies far from the part of the city where source `home` is.
-
-    extents     (source, bounds in the frame, m); sources belong together where less than 10 km lies between them
-    """
-    boxes = [(name, box) for name, box in extents if np.isfinite(box).all()]
-    names = [name for name, _ in boxes]
-    if len(boxes) < 2 or home not in names:
-        return []
-    edges = np.array([box for _, box in boxes])
-    gap = np.hypot(_gaps(edges[:, 0], edges[:, 2]), _gaps(edges[:, 1], edges[:, 3]))
-    _, part = scipy.sparse.csgraph.connected_components(gap <= FAR, directed=False)
-    main = part == part[names.index(home)]
-    return [
-        f"{names[k]}: lies {gap[k, main].min() / 1000.0:.0f} km from the rest of the city "
-        f"({names[int(np.flatnonzero(main)[np.argmin(gap[k, main])])]} is nearest); check its crs in city.toml"
-        for k in np.flatnonzero(~main).tolist()
-    ]
-
-
-def _gaps(low: Floats, high: Floats) -> Floats:
-    """Distance (n, n) between intervals; 0 where they overlap."""
-    return np.maximum(0.0, np.maximum(low[:, None] - high[None, :], low[None, :] - high[:, None]))
