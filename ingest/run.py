@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 HEIGHTS = ("dem", "dsm", "canopy")
 BUILDINGS = ("footprints", "citymodel")
+MODELS = ("citymodel", "mesh")
 LIVE = ("sensors", "observations", "incidents")
 
 
@@ -215,7 +216,12 @@ def _write_points(run: _Run) -> None:
 
 
 def _write_models(run: _Run) -> None:
-    streams = [reading.models for reading in run.of("citymodel") if reading.models is not None]
+    for name in MODELS:
+        _write_model(run, name, [reading.models for reading in run.of(name) if reading.models is not None])
+    run.warnings += [line for reading in run.of("mesh") for line in reading.warnings]
+
+
+def _write_model(run: _Run, name: str, streams: list[Any]) -> None:
     if not streams:
         return
     lineage = streams[0].lineage
@@ -223,9 +229,9 @@ def _write_models(run: _Run) -> None:
         lineage = Lineage.join([stream.lineage for stream in streams], f"{len(streams)} models put together")
     batches = (batch for stream in streams for batch in stream.batches())
     albums = [stream.images for stream in streams if stream.images is not None]
-    item = run.city.store.write_model("citymodel", batches, lineage, ChainMap(*albums) if albums else None)
-    run.written.add(("model", "citymodel"))
-    run.figures["citymodel.count"] = item.count
+    item = run.city.store.write_model(name, batches, lineage, ChainMap(*albums) if albums else None)
+    run.written.add(("model", name))
+    run.figures[f"{name}.count"] = item.count
 
 
 def _name_outsiders(run: _Run) -> None:
@@ -328,7 +334,8 @@ def _finish(run: _Run) -> Report:
     store, buildings = run.city.store, run.buildings
     for item in store.items():
         ours = (item.kind == "layer" and item.name in FEATURE_CLASSES) or item.kind == "points"
-        ours = ours or (item.kind, item.name) in (("model", "citymodel"), ("document", "succession"))
+        ours = ours or (item.kind == "model" and item.name in MODELS)
+        ours = ours or (item.kind, item.name) == ("document", "succession")
         ours = ours or (item.kind == "raster" and (item.name in HEIGHTS or item.name.startswith("ortho_")))
         if ours and (item.kind, item.name) not in run.written:
             store.remove(item.kind, item.name)

@@ -9,6 +9,7 @@ from ingest.citymodel.reader import CityModelReader
 from ingest.dem import HeightReader
 from ingest.imagery import ImageryReader
 from ingest.layers import FeatureReader
+from ingest.mesh.reader import MeshReader
 from ingest.observations import IncidentReader, ObservationReader, SensorReader
 from ingest.pointcloud import PointReader
 from ingest.reading import SourceReader
@@ -36,6 +37,7 @@ READERS: Registry = register(
         PointReader(),
         FeatureReader("footprints", "building"),
         CityModelReader(),
+        MeshReader(),
         FeatureReader("roads", "road"),
         FeatureReader("rivers", "river"),
         FeatureReader("water", "water"),

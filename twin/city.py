@@ -31,6 +31,7 @@ SOURCE_KINDS = (
     "imagery",
     "footprints",
     "citymodel",
+    "mesh",
     "roads",
     "rivers",
     "water",

@@ -112,6 +112,7 @@ def describe_city(city: City) -> dict[str, Any]:
                 "extent": item.extent,
                 "bytes": city.store.size(item.kind, item.name),
                 "digest": item.digest,
+                "pictures": len(item.extra.get("images", ())),
                 "lineage": item.lineage.as_dict(),
                 **_versions(city, item),
             }

@@ -19,6 +19,7 @@ KINDS = {
     "population": ("人口", "population"),
     "hazards": ("风险源", "hazard sites"),
     "citymodel": ("城市模型", "city model"),
+    "mesh": ("实景三维", "survey mesh"),
     "points": ("点云", "point cloud"),
     "sensors": ("传感器", "sensors"),
     "observations": ("观测", "observations"),

@@ -10,6 +10,7 @@ import pyogrio.raw
 import pytest
 import rasterio
 import shapely
+import trimesh
 from affine import Affine
 
 from ingest.reading import Delivery, Reading
@@ -22,7 +23,7 @@ from twin.frames import Frame
 FRAME = Frame("EPSG:4547", "1985", -15.0)
 X, Y = 500_000.0, 4_430_000.0
 RASTERS, LIVE = ("dem", "dsm", "canopy", "imagery"), ("sensors", "observations", "incidents")
-FEATURES = sorted(set(READERS) - set(RASTERS) - set(LIVE) - {"points"})
+FEATURES = sorted(set(READERS) - set(RASTERS) - set(LIVE) - {"points", "mesh"})
 SHAPES = {"roads": "LINESTRING ({} {}, {} {})", "rivers": "LINESTRING ({} {}, {} {})"}
 
 
@@ -73,6 +74,12 @@ def _citymodel(path):
     )
 
 
+def _mesh(path):
+    """A box of 10 m by 10 m by 5 m."""
+    box = trimesh.creation.box(bounds=[[X, Y, 0], [X + 10, Y + 10, 5]])
+    path.write_bytes(box.export(file_type="ply", vertex_normal=False))
+
+
 _TABLES = {
     "sensors": "oid,lon,lat,observed_property\ns,113.3,40.1,tilt\n",
     "observations": "datastream,time,value\ns/tilt,2026-06-21T00:00:00Z,1\n",
@@ -87,6 +94,8 @@ def delivery(request, tmp_path):
     suffix = (
         ".json"
         if kind == "citymodel"
+        else ".ply"
+        if kind == "mesh"
         else ".tif"
         if kind in RASTERS
         else ".las"
@@ -102,6 +111,8 @@ def delivery(request, tmp_path):
         _points(path)
     elif kind == "citymodel":
         _citymodel(path)
+    elif kind == "mesh":
+        _mesh(path)
     elif kind in LIVE:
         path.write_text(_TABLES[kind])
     else:

@@ -1,0 +1,1 @@
+"""Survey meshes: OBJ, glTF and PLY with a georeference, as models of surfaces that need not be closed."""
