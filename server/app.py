@@ -22,8 +22,9 @@ from server.live.desk import Desk
 from server.live.hub import Hub
 from server.lookup.evidence import evidence_of
 from server.lookup.names import index_of
+from server.lookup.places import places_of
 from server.middleware import EXPOSED, Door, page_policy
-from server.routes import collections, health, incidents, landing, live, processes, scene, search, state
+from server.routes import collections, health, incidents, landing, live, places, processes, scene, search, state
 from server.runs.jobs import JobBoard
 from server.settings import ServerSettings
 from twin.city import City, open_city
@@ -75,7 +76,7 @@ def create_app(
     )
     app.state.context = here
     errors.install(app)
-    for part in (landing, scene, state, collections, search, live, incidents, processes, health):
+    for part in (landing, scene, state, collections, search, places, live, incidents, processes, health):
         app.include_router(part.router)
     return TilePath(
         Door(app, partial(_paths, app), int(chosen.max_body_mib * _MEBI)), _shelves(opened, chosen), here.cache
@@ -128,7 +129,7 @@ async def tell(desk: Desk, clock: Clock) -> None:
 async def _warm(here: Context) -> None:
     """Make the tables that the first search and the first click would wait for, once the first page has gone out."""
     await asyncio.sleep(_SETTLE)
-    for table in (index_of, evidence_of):
+    for table in (index_of, evidence_of, places_of):
         try:
             await asyncio.to_thread(table, here)
         except TwinError as error:

@@ -123,6 +123,66 @@ class SearchResults(Model):
     results: list[SearchResult]
 
 
+class GeocodeReason(Model):
+    """Why a place is a candidate."""
+
+    code: str
+    zh: str
+    en: str
+
+
+class GeocodeCandidate(Model):
+    """One place that the words may mean."""
+
+    oid: str
+    kind: Literal["address", "building", "road", "division"]
+    text: str
+    lon: float
+    lat: float
+    building: str
+    confidence: float = Field(description="0 to 1.")
+    reasons: list[GeocodeReason]
+
+
+class GeocodeAnswer(Model):
+    """What an address or a name may mean, the surest first."""
+
+    candidates: list[GeocodeCandidate]
+
+
+class NearThing(Model):
+    """An address or a building at a point."""
+
+    oid: str
+    text: str | None = None
+    name: str | None = None
+    distance: float | None = Field(description="Metres from the point, 0 inside.")
+
+
+class DivisionStep(Model):
+    """One division that holds a point."""
+
+    code: str
+    name: str
+    level: str
+
+
+class ReverseAnswer(Model):
+    """What is at a point: divisions from the widest to the narrowest, nearest address and building."""
+
+    divisions: list[DivisionStep]
+    address: NearThing | None
+    building: NearThing | None
+
+
+class DivisionsAnswer(Model):
+    """Divisions in force on a day, and who succeeded whom by area."""
+
+    on: str
+    divisions: list[dict[str, str]]
+    succession: list[dict[str, Any]]
+
+
 class LatestValue(Model):
     """The last value of a datastream."""
 

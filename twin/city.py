@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twin.datums import resolve_crs
 from twin.errors import MissingInputError, OptionsError, SourceError
@@ -19,6 +19,10 @@ from twin.options import option, read_options
 from twin.store import Store
 from twin.store.folder import FolderStore
 from twin.store.protocol import KEPT_VERSIONS
+
+if TYPE_CHECKING:
+    from twin.analysis.geocode import Candidate, Surroundings
+    from twin.analysis.places import Places
 
 T = TypeVar("T")
 
@@ -138,6 +142,7 @@ class City:
     badge_en: str
     config: Mapping[str, Any]
     store: Store
+    _kept: dict[str, tuple[str, Places]] = field(default_factory=dict, repr=False, compare=False)
 
     def options(self, cls: type[T], section: str) -> T:
         """Options of a stage: the table `[section]` of city.toml over the declared defaults."""
@@ -166,7 +171,8 @@ class City:
         """The administrative divisions in force on a day (YYYY-MM-DD), today's where no day is given."""
         from twin.analysis.divisions import in_force
 
-        return in_force(self.layer("division"), on)
+        layer = self.layer("division") if self.store.has("layer", "division") else Layer.empty("division", self.frame)
+        return in_force(layer, on)
 
     def succession(self) -> list[dict[str, Any]]:
         """Which old division became which new one, by area: rows of document `succession`, [] where none is known."""
@@ -175,9 +181,31 @@ class City:
         rows: list[dict[str, Any]] = self.store.read_document("succession")["rows"]
         return rows
 
+    def places(self) -> Places:
+        """The index behind `geocode` and `reverse`; made at the first question, and anew when a layer has changed."""
+        from twin.finding import make_places, places_digest
+
+        digest = places_digest(self)
+        if self._kept.get("places", ("",))[0] != digest:
+            self._kept["places"] = (digest, make_places(self))
+        return self._kept["places"][1]
+
+    def geocode(self, text: str, limit: int = 5) -> tuple[Candidate, ...]:
+        """The places that an address or a name may mean, the surest first, each with confidence and reasons."""
+        from twin.analysis.geocode import geocode
+
+        return geocode(text, self.places(), limit)
+
+    def reverse(self, lon: float, lat: float, reach: float = 50.0) -> Surroundings:
+        """The divisions at a point (degrees, WGS 84), the nearest address and building within `reach` m."""
+        from twin.analysis.geocode import reverse
+
+        x, y = self.frame.from_lonlat([[lon, lat]])[0].tolist()
+        return reverse((x, y), self.places(), reach)
+
     def with_store(self, folder: Path) -> City:
         """The same city kept in another folder; its sources stay where they are."""
-        return replace(self, store=FolderStore(Path(folder), self.frame))
+        return replace(self, store=FolderStore(Path(folder), self.frame), _kept={})
 
     def require(self, kind: str, name: str, stage: str) -> None:
         """Nothing where the store has the item; else MissingInputError telling which stage makes it."""

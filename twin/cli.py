@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import twin
-from twin import pipeline, template
+from twin import finding, pipeline, template
 from twin.errors import OptionsError, TwinError
 from twin.options import describe_options
 from twin.outcome import Report
@@ -120,19 +120,31 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     check = verb("check", "open everything that was written and check it", _check)
     check.add_argument("--json", action="store_true", help="print the reports as JSON")
     check.add_argument("--workers", type=int, default=_cores(), help="processes (default: all cores)")
-    info = verb("info", "layers, counts, extents, lineage, sizes", _info)
-    info.add_argument("--json", action="store_true", help="print JSON")
     changes = verb("changes", "what a delivery of a layer added, removed and changed", _changes)
     changes.add_argument("layer", metavar="LAYER", help="name of the layer, as `twin info` shows it")
     changes.add_argument("--from", dest="old", type=int, metavar="N", help="version (default: the one before)")
     changes.add_argument("--to", dest="new", type=int, metavar="M", help="version (default: the last)")
     changes.add_argument("--json", action="store_true", help="print every oid as JSON")
+    _add_finding(verb)
     report = verb("report", "the quality of every source as one page that opens offline", _report)
     report.add_argument("--out", default="", metavar="FILE", help="page to write (default DIR/quality.html)")
     export = verb("export", "write the city in a format for others", _export)
     export.add_argument("--format", required=True, choices=["gpkg"], help="gpkg: every layer in one OGC GeoPackage")
     export.add_argument("out", metavar="OUT", help="file to write")
     return parser
+
+
+def _add_finding(verb: Callable[..., argparse.ArgumentParser]) -> None:
+    info = verb("info", "layers, counts, extents, lineage, sizes", _info)
+    info.add_argument("--json", action="store_true", help="print JSON")
+    find = verb("geocode", "the places that words mean, or with --at what is at a point", _geocode)
+    find.add_argument("text", nargs="?", default="", metavar="TEXT", help="an address or a name")
+    find.add_argument("--at", nargs=2, type=float, metavar=("LON", "LAT"), help="a point, degrees, WGS 84")
+    find.add_argument("--limit", type=int, default=5, help="candidates at most (default 5)")
+    find.add_argument("--json", action="store_true", help="print JSON")
+    parts = verb("divisions", "administrative divisions on a day, and who succeeded whom", _divisions)
+    parts.add_argument("--on", default="", metavar="DATE", help="a day, YYYY-MM-DD (default: today's divisions)")
+    parts.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_fetching(parser: argparse.ArgumentParser) -> None:
@@ -274,6 +286,21 @@ def _changes(args: argparse.Namespace) -> int:
         print(json.dumps(changes.as_dict(), ensure_ascii=False, indent=1))
     else:
         print(template.changes_as_text(changes, versions))
+    return 0
+
+
+def _geocode(args: argparse.Namespace) -> int:
+    city = twin.open(args.dir)
+    if bool(args.text) == (args.at is not None):
+        raise OptionsError("geocode wants an address or --at LON LAT, one of the two")
+    table = finding.found_at(city, args.at) if args.at else finding.found_by(city, args.text, args.limit)
+    print(json.dumps(table, ensure_ascii=False, indent=1) if args.json else finding.found_as_text(table))
+    return 0 if any(table.values()) else 1
+
+
+def _divisions(args: argparse.Namespace) -> int:
+    table = finding.divisions_on(twin.open(args.dir), args.on)
+    print(json.dumps(table, ensure_ascii=False, indent=1) if args.json else finding.divisions_as_text(table))
     return 0
 
 

@@ -10,6 +10,7 @@ from server import schemas
 from server.answers import answer
 from server.deps import Here, known_parameters, only_json
 from server.lookup.names import index_of
+from server.lookup.places import meant
 
 router = APIRouter(tags=["search"])
 
@@ -24,5 +25,7 @@ def search(
     limit: Annotated[int, Query(ge=1, le=100, description="How many results at most.")] = 10,
 ) -> Response:
     """What is called so, best first."""
-    found = index_of(here).find(q, limit)
-    return answer(request, {"results": [entry.as_dict() for entry in found]})
+    found = [entry.as_dict() for entry in index_of(here).find(q, limit)]
+    if len(found) < limit:
+        found += meant(here, q, {str(entry["oid"]) for entry in found})[: limit - len(found)]
+    return answer(request, {"results": found})

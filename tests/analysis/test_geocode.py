@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import orjson
@@ -10,6 +11,7 @@ import shapely
 
 from tests.conftest import absent
 from twin.analysis.geocode import division_chain, geocode, locate, reverse
+from twin.analysis.places import places
 from twin.features import Layer
 from twin.frames import Frame, to_frame
 
@@ -37,57 +39,83 @@ def street():
         {"code": ["140213", "140213001"], "name": ["平城区", "西街街道"], "division_level": ["district", "street"],
          "parent": ["1402", "140213"]},
     )  # fmt: skip
-    return addresses, buildings, divisions
+    return places(addresses, buildings, divisions)
 
 
 def test_a_full_address_is_found_however_it_is_written(street):
-    addresses, buildings, _ = street
     for text, oid in [(TEXTS[1], "a1"), ("清远街５３号", "a1"), ("平城区清远街五十三號", "a1"), (TEXTS[3], "a3")]:
-        assert geocode(text, addresses, buildings)[0].oid == oid
-    first = geocode(TEXTS[1], addresses, buildings)[0]
+        assert geocode(text, street)[0].oid == oid
+    first = geocode(TEXTS[1], street)[0]
     assert (first.confidence, first.building, first.xy) == (1.0, "b1", (20.0, 12.0))
 
 
 def test_another_number_district_or_building_is_no_candidate(street):
-    addresses, buildings, _ = street
-    assert [c.oid for c in geocode("平城区迎宾街10号2号楼", addresses, buildings)] == ["a3"]
-    assert [c.oid for c in geocode("云冈区迎宾街10号", addresses, buildings)] == ["a4"]
-    assert geocode("清远街99号", addresses, buildings) == ()
-    assert geocode("", addresses, buildings) == ()
+    assert [c.oid for c in geocode("平城区迎宾街10号2号楼", street)] == ["a3"]
+    assert [c.oid for c in geocode("云冈区迎宾街10号", street)] == ["a4"]
+    nearest = geocode("清远街99号", street)
+    assert [(c.oid, c.kind, c.confidence) for c in nearest] == [("a1", "road", 0.3)]
+    assert geocode("", street) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "oid", "code", "confidence"),
+    [
+        ("清运街51号", "a0", "typo", 0.72),
+        ("清远51号", "a0", "suffix", 0.81),
+        ("平城区清遠街51號", "a0", "road", 0.9),
+        ("清远街51号7号楼", "a0", "road", 0.76),
+        ("迎宾街10号9号楼", "a2", "no_house", 0.63),
+    ],
+)
+def test_slips_are_tolerated_by_rule_and_said(street, text, oid, code, confidence):
+    first = geocode(text, street)[0]
+    assert (first.oid, first.confidence) == (oid, pytest.approx(confidence, abs=0.001))
+    assert code in {reason.code for reason in first.reasons}
+    assert all(reason.zh and reason.en for reason in first.reasons)
+
+
+def test_two_wrong_characters_are_no_typo(street):
+    assert geocode("清运路51号", street) == ()
+
+
+def test_an_old_district_finds_what_lies_in_its_successor(street):
+    heirs = [{"old_name": "城区", "new_name": "平城区"}]
+    where = replace(street, heirs={row["old_name"]: frozenset([row["new_name"]]) for row in heirs})
+    first = geocode("城区清远街51号", where)[0]
+    assert (first.oid, first.confidence) == ("a0", pytest.approx(0.882))
+    assert "heir" in {reason.code for reason in first.reasons}
+    assert geocode("城区清远街51号", street) == ()
+    assert [c.kind for c in geocode("城区", where)] == ["division"]
 
 
 def test_less_said_is_less_sure(street):
-    addresses, buildings, _ = street
-    sure = [geocode(text, addresses, buildings)[0].confidence for text in (TEXTS[0], "清远街51号", "清远街")]
+    sure = [geocode(text, street)[0].confidence for text in (TEXTS[0], "清远街51号", "清远街")]
     assert sure == sorted(sure, reverse=True)
     assert len(set(sure)) == 3
-    assert len(geocode("清远街", addresses, buildings)) == 2
-    assert len(geocode("清远街", addresses, buildings, limit=1)) == 1
+    assert len(geocode("清远街", street)) == 2
+    assert len(geocode("清远街", street, limit=1)) == 1
 
 
 def test_a_name_finds_its_building_before_one_that_only_holds_it(street):
-    addresses, buildings, _ = street
-    found = geocode("鼓楼", addresses, buildings)
+    found = geocode("鼓楼", street)
     assert [c.oid for c in found] == ["b0", "b4"]
     assert found[0].confidence == 0.9
 
 
 def test_a_point_knows_its_divisions_address_and_building(street):
-    addresses, buildings, divisions = street
-    here = reverse((21.0, 5.0), divisions, addresses, buildings)
+    here = reverse((21.0, 5.0), street)
     assert here.divisions == (("140213", "平城区", "district"), ("140213001", "西街街道", "street"))
     assert (here.address, here.address_text, here.building, here.building_distance) == ("a1", TEXTS[1], "b1", 0.0)
     np.testing.assert_allclose(here.address_distance, np.hypot(1, 7))
-    far = reverse((1000.0, 1000.0), divisions, addresses, buildings)
+    far = reverse((1000.0, 1000.0), street)
     assert (far.divisions, far.address, far.building) == ((), "", "")
     assert np.isnan(far.address_distance)
 
 
 def test_what_is_geocoded_is_found_again_from_its_place(street):
-    addresses, buildings, divisions = street
     for text in TEXTS:
-        found = geocode(text, addresses, buildings)[0]
-        assert reverse(found.xy, divisions, addresses, buildings).address_text == text
+        found = geocode(text, street)[0]
+        assert reverse(found.xy, street).address_text == text
 
 
 @pytest.mark.real

@@ -228,6 +228,28 @@ def test_search_finds_names_parts_and_misspellings(app):
     assert ask(app, "/search").status_code == 400
 
 
+def test_geocoding_says_where_how_sure_and_why(app):
+    first = ask(app, "/geocode", params={"q": "鼓楼东街１號"}).json()["candidates"][0]
+    assert (first["kind"], first["building"]) == ("address", "b3")
+    assert first["confidence"] >= 0.9
+    assert {"zh", "en", "code"} <= set(first["reasons"][0])
+    assert ask(app, "/geocode", params={"q": "鼓楼"}).json()["candidates"][0]["oid"] == "b1"
+    assert ask(app, "/geocode").status_code == 400
+    here = ask(app, "/reverse", params={"lon": first["lon"], "lat": first["lat"]}).json()
+    assert here["address"]["oid"] == first["oid"]
+    assert ask(app, "/reverse?lon=200&lat=0").status_code == 400
+
+
+def test_search_finds_an_address_however_it_is_written(app):
+    assert ask(app, "/search", params={"q": "鼓楼东街１號"}).json()["results"][0]["oid"] == "b3"
+    assert ask(app, "/search", params={"q": "鼓楼冬街1号"}).json()["results"][0]["oid"] == "b3"
+
+
+def test_divisions_of_a_day(app):
+    assert ask(app, "/divisions").json()["succession"] == []
+    assert ask(app, "/divisions?on=2018").status_code == 400
+
+
 def test_json_is_compressed_and_tagged(app):
     plain = ask(app, "/collections/roads/items", headers={"Accept-Encoding": "identity"})
     packed = ask(app, "/collections/roads/items", headers={"Accept-Encoding": "gzip"})

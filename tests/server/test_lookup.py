@@ -81,7 +81,7 @@ def test_tables_are_made_ready_without_being_asked_for(small_city, settings, mon
 
     async def wait() -> bool:
         async with running(app), asyncio.timeout(10):
-            while not {"search", "evidence"} <= set(context_of(app).memo._kept):
+            while not {"search", "evidence", "places"} <= set(context_of(app).memo._kept):
                 await asyncio.sleep(0.01)
             return True
 

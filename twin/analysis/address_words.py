@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
 # Only the characters that end a level are brought to one form: names stay as they are written.
@@ -171,6 +171,34 @@ def parse(text: str, names: PlaceNames | None = None) -> Address:
         words[name], left = said, left[taken:]
     words["number"] = words["number"].removesuffix("号")
     return Address(**{**words, "rest": left})
+
+
+def parse_all(texts: Iterable[str], names: PlaceNames | None = None) -> list[Address]:
+    """`parse` of every text; texts that differ in their digits alone are taken apart once."""
+    shapes: dict[str, Address] = {}
+    found = []
+    for text in texts:
+        plain = tidy(text)
+        runs = _RUN.findall(plain)
+        shape = _RUN.sub(_stand_in, plain)
+        if shape not in shapes:
+            shapes[shape] = parse(shape, names)
+        found.append(_with_digits(shapes[shape], iter(runs)))
+    return found
+
+
+def _with_digits(shape: Address, digits: Iterator[str]) -> Address:
+    words = (getattr(shape, name) for name in _NAMES)
+    return Address(*(_RUN.sub(lambda _: next(digits), word) if word else "" for word in words))
+
+
+_RUN = re.compile(r"\d+")
+
+
+def _stand_in(run: re.Match[str]) -> str:
+    # A room is told by two to four digits, so a run keeps that much of its length.
+    n = len(run.group())
+    return "0" if n == 1 else "00" if n <= 4 else "00000"
 
 
 def _step(name: str, pattern: re.Pattern[str], left: str, street: str, names: PlaceNames | None) -> tuple[str, int]:
