@@ -12,8 +12,9 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from ingest.conform import column_mapping, numbers
+from ingest.conform import column_mapping
 from ingest.formats.spreadsheet import read_spreadsheet
+from ingest.formats.words import numbers
 from ingest.reading import Delivery, RawTable
 from twin.errors import SourceError
 from twin.features import objects

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import orjson
 import pyproj
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
+from ingest.formats.words import leftovers, numbers, texts, translate, within
 from ingest.reading import Delivery, RawTable
 from twin.datums import MAP_DATUMS, check_numbers, require_passage, resolve_crs
 from twin.errors import SourceError
@@ -37,7 +35,6 @@ VOCABULARY = {
     ),
     "division_level": ("province", "city", "district", "street", "community"),
 }  # fmt: skip
-MISSING_WORDS = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "--", "无", "空", "<null>", "不详"})
 ELLIPSOID = "ellipsoid"
 _VERTICALS = {
     "1985": r"(?:epsg:)?5737|1985.*|.*1985.*height|国家85高程.*",
@@ -46,9 +43,6 @@ _VERTICALS = {
     "EGM2008": r"(?:epsg:)?3855|egm[ -]?(?:20)?08.*",
     "EGM96": r"(?:epsg:)?5773|egm[ -]?(?:19)?96.*",
 }
-_NUMBER = re.compile(r"^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?:m|米|层|年|人|%)?$", re.IGNORECASE)
-_OGR_LIST = re.compile(r"^\(\d+:(.*)\)$")
-_FULL_WIDTH = str.maketrans("0123456789.-+,", "0123456789.-+,")
 
 
 def crs_of(delivery: Delivery, found: str, shown: str) -> str:
@@ -97,7 +91,7 @@ def place(geometry: Objects, crs: str, frame: Frame, shown: str, accept_ballpark
     raises  SourceError where the numbers cannot be in the CRS that is claimed (degrees for metres, a zone prefix too
             many or too few), or where the change of datum is only ballpark and not accepted
     """
-    flat = shapely.force_2d(geometry)
+    flat = shapely.force_2d(geometry) if shapely.has_z(geometry).any() or shapely.has_m(geometry).any() else geometry
     xy = shapely.get_coordinates(flat)
     if not len(xy):
         return flat
@@ -222,7 +216,7 @@ def columns_of(raw: RawTable, delivery: Delivery, name: str) -> tuple[Table, lis
             if declared[ours].unit == "m":
                 table[ours] = table[ours] * delivery.scale()
         else:
-            table[ours], lines = _vocabulary(texts(values), ours, raw.shown)
+            table[ours], lines = within(texts(values), VOCABULARY.get(ours), ours, raw.shown)
             warnings += lines
     taken = set(mapping.values())
     if "attributes" not in mapping:
@@ -269,116 +263,6 @@ def source_ids(raw: RawTable, delivery: Delivery, name: str) -> Objects | None:
     mapping = column_mapping(raw, delivery, known_columns(name))
     theirs = next((mapping[key] for key in ID_COLUMNS if key in mapping), None)
     return None if theirs is None else texts(raw.fields[theirs])
-
-
-def texts(values: NDArray[Any]) -> Objects:
-    """Any array as text (n,): missing is "", whole floats lose ".0", times are ISO 8601, OGR lists are unpacked."""
-    if values.dtype.kind == "M":
-        words = np.where(np.isnat(values), "", np.datetime_as_string(values)).astype(object)
-        return words
-    if values.dtype.kind == "f":
-        return _objects(
-            "" if np.isnan(v) else str(int(v)) if float(v).is_integer() else str(v) for v in values.tolist()
-        )
-    if values.dtype.kind == "b":
-        return _objects("true" if v else "false" for v in values.tolist())
-    return _objects(_text(v) for v in values.tolist())
-
-
-def _text(value: object) -> str:
-    if isinstance(value, np.ndarray | list):
-        return ", ".join(_text(part) for part in value)
-    if value is None or value != value:
-        return ""
-    text = str(value).strip()
-    listed = _OGR_LIST.match(text) if text.startswith("(") else None
-    return listed.group(1).replace(",", ", ") if listed else text
-
-
-def _objects(items: Iterable[Any]) -> Objects:
-    listed = list(items)
-    array = np.empty(len(listed), dtype=object)
-    array[:] = listed
-    return array
-
-
-def numbers(values: NDArray[Any], column: str, shown: str) -> tuple[NDArray[np.float64], list[str]]:
-    """Any array as f8 (n,), NaN where missing; numbers stored as text are read, and text that is none is reported."""
-    if values.dtype.kind in "fiub":
-        return values.astype(np.float64), []
-    words = texts(values)
-    unique, inverse = np.unique(words.astype(str), return_inverse=True)
-    parsed = np.array([_number(word) for word in unique.tolist()], dtype=object)
-    bad = np.array([p is None for p in parsed.tolist()], dtype=bool)
-    result = np.where(bad, np.nan, np.where(bad, 0.0, parsed)).astype(np.float64)[inverse]
-    if not bad.any():
-        return result, []
-    rows = np.flatnonzero(bad[inverse])
-    first = words[rows[0]]
-    return result, [f"{shown}: column {column}: {len(rows)} values are no number, first {first!r} in row {rows[0] + 1}"]
-
-
-def _number(word: str) -> float | None:
-    plain = word.translate(_FULL_WIDTH).strip()
-    if plain.lower() in MISSING_WORDS:
-        return np.nan
-    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", plain):
-        plain = plain.replace(",", "")
-    if plain.lower() in ("true", "false", "是", "否"):
-        return float(plain.lower() in ("true", "是"))
-    match = _NUMBER.match(plain)
-    return float(match.group(1)) if match else None
-
-
-def translate(values: NDArray[Any], lookup: Mapping[str, Any], column: str, shown: str) -> tuple[Objects, list[str]]:
-    """Values (n,) through the declared table; "*" is the word for all others, else they stay and are counted."""
-    words = texts(values)
-    table = {str(key): value for key, value in lookup.items()}
-    other = table.get("*")
-    result = _objects(table.get(word, word if other is None or not word else other) for word in words)
-    strange = Counter(word for word in words if word and word not in table) if other is None else Counter()
-    known = set(map(str, table.values()))
-    rest = sum(count for word, count in strange.items() if word not in known)
-    if not rest:
-        return result, []
-    named = ", ".join(repr(word) for word in sorted(strange)[:5])
-    return result, [f'{shown}: column {column}: {rest} values are not in its table, e.g. {named}; add them or "*"']
-
-
-def _vocabulary(words: Objects, column: str, shown: str) -> tuple[Objects, list[str]]:
-    allowed = VOCABULARY.get(column)
-    if allowed is None:
-        return words, []
-    unique, inverse, counts = np.unique(words.astype(str), return_inverse=True, return_counts=True)
-    strange = np.array([bool(word) and word not in allowed for word in unique.tolist()], dtype=bool)
-    if not strange.any():
-        return words, []
-    fill = "unknown" if "unknown" in allowed else ""
-    result = _objects(np.where(strange, fill, unique)[inverse].tolist())
-    named = ", ".join(repr(word) for word in unique[strange][:5].tolist())
-    line = f"{shown}: column {column}: {counts[strange].sum()} values set to {fill!r}, e.g. {named}; map them in values"
-    return result, [line]
-
-
-def leftovers(fields: Mapping[str, NDArray[Any]], n: int) -> Objects:
-    """One JSON object per row (n,) of columns nobody declared, missing values left out; "" where nothing is left."""
-    if not fields:
-        return _objects([""] * n)
-    names = sorted(fields)
-    columns = [_plain(fields[name]) for name in names]
-    rows = (
-        {key: value for key, value in zip(names, row, strict=True) if value is not None and value != ""}
-        for row in zip(*columns, strict=True)
-    )
-    return _objects(orjson.dumps(row).decode() if row else "" for row in rows)
-
-
-def _plain(values: NDArray[Any]) -> list[Any]:
-    if values.dtype.kind == "f":
-        return [None if v != v else int(v) if v.is_integer() and abs(v) < 2**53 else v for v in values.tolist()]
-    if values.dtype.kind in "iub":
-        return values.tolist()
-    return texts(values).tolist()
 
 
 def _is_geographic(crs: str) -> bool:

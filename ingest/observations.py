@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ingest.addresses import read_table
-from ingest.conform import accepts_ballpark, column_mapping, crs_of, naming, numbers, texts, vertical_shift
+from ingest.conform import accepts_ballpark, column_mapping, crs_of, naming, vertical_shift
+from ingest.formats.words import numbers, texts
 from ingest.reading import Card, Delivery, RawTable, Reading
 from twin.errors import SourceError
 from twin.features import Objects, objects

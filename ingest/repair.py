@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
@@ -54,10 +56,11 @@ def stable_oids(source: str, name: str, ids: Objects | None, geometry: Objects) 
     ids         (n,) text or None; a mere number gets the class in front, so that road 17 is not building 17
     geometry    (n,) in the frame; the place is the centre of the bounding box, to 0.1 m
     """
-    n = len(geometry)
-    own = ids if ids is not None else np.full(n, "", dtype=object)
-    result = np.empty(n, dtype=object)
-    result[:] = [f"{name}-{word}" if word.isdigit() else word for word in own.tolist()]
+    own = ids if ids is not None else np.full(len(geometry), "", dtype=object)
+    result = own.copy()
+    words = pa.array(own, type=pa.large_string())
+    numbered = np.flatnonzero(pc.utf8_is_numeric(words).to_numpy(zero_copy_only=False))
+    result[numbered] = [f"{name}-{word}" if word.isdigit() else word for word in own[numbered].tolist()]
     blank = np.flatnonzero(result == "")
     if len(blank):
         boxes = shapely.bounds(geometry[blank])
@@ -75,10 +78,12 @@ def unique_oids(oid: Objects, geometry: Objects, stage: str) -> tuple[Objects, N
 
     A row is a repeated feature where both its id and its shape stood there before.
     """
-    _, first, inverse, counts = np.unique(oid.astype(str), return_index=True, return_inverse=True, return_counts=True)
     result, keep, outcomes = oid.copy(), np.ones(len(oid), dtype=bool), []
-    repeated = np.flatnonzero((counts[inverse] > 1) & (first[inverse] != np.arange(len(oid))))
-    taken = set(oid.tolist()) if len(repeated) else set()
+    taken = set(oid.tolist())
+    if len(taken) == len(oid):
+        return result, keep, []
+    _, first, inverse = np.unique(oid.astype(str), return_index=True, return_inverse=True)
+    repeated = np.flatnonzero(first[inverse] != np.arange(len(oid)))
     shapes: dict[str, set[bytes | None]] = {}
     for row in repeated.tolist():
         word = str(oid[row])
@@ -118,7 +123,7 @@ def mend(name: str, oid: Objects, geometry: Objects, stage: str, points: bool = 
     absent = ("skipped", "没有几何 / no geometry")
     reasons: dict[int, tuple[str, str]] = dict.fromkeys(np.flatnonzero(~usable).tolist(), absent)
     xy, owner = shapely.get_coordinates(shapes, return_index=True)
-    usable[np.unique(owner[~np.isfinite(xy).all(axis=1)])] = False
+    usable[owner[~(np.isfinite(xy[:, 0]) & np.isfinite(xy[:, 1]))]] = False
     for row in np.flatnonzero(~usable).tolist():
         reasons.setdefault(row, ("skipped", "坐标无效 / a coordinate is no number"))
     bad = usable & ~shapely.is_valid(shapes)

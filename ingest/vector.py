@@ -16,6 +16,7 @@ import pyogrio.raw
 import shapely
 from numpy.typing import NDArray
 
+from ingest.formats.columns import ARROW_ERRORS, ARROW_SUFFIXES, are_columns_plain, read_columns
 from ingest.formats.parquet import PARQUET_SUFFIXES, read_parquet
 from ingest.reading import Delivery, RawTable
 from twin.errors import SourceError
@@ -51,19 +52,22 @@ def read_vector(path: Path, delivery: Delivery) -> RawTable:
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            meta, _, wkb, fields = pyogrio.raw.read(
-                target, layer=layer, encoding=_NEUTRAL if shape else None, datetime_as_string=True
-            )
-            geometry = shapely.from_wkb(wkb) if wkb is not None else np.full(len(fields[0]), None, dtype=object)
+            if path.suffix.lower() in ARROW_SUFFIXES and are_columns_plain(path, layer):
+                names, fields, geometry, crs = read_columns(path, layer)
+            else:
+                meta, _, wkb, fields = pyogrio.raw.read(
+                    target, layer=layer, encoding=_NEUTRAL if shape else None, datetime_as_string=True
+                )
+                names, crs = list(meta["fields"]), meta["crs"]
+                geometry = shapely.from_wkb(wkb) if wkb is not None else np.full(len(fields[0]), None, dtype=object)
     except UnicodeDecodeError as err:
         raise SourceError(f"{shown}: {_wrong_encoding(err.object, source.encoding or 'UTF-8')}") from err
-    except (*OGR_ERRORS, shapely.errors.ShapelyError) as err:
+    except (*OGR_ERRORS, *ARROW_ERRORS, shapely.errors.ShapelyError) as err:
         raise SourceError(f"{shown}: cannot be read to the end ({_short(err)}); ask for the file again") from err
-    names = list(meta["fields"])
     if shape:
         names, fields = _decode(names, fields, encoding, shown, source.encoding)
     notes = dict.fromkeys(f"{shown}: {str(line.message)[:160]}" for line in said)
-    return RawTable(dict(zip(names, fields, strict=True)), geometry, _own_crs(path, meta["crs"]), shown, tuple(notes))
+    return RawTable(dict(zip(names, fields, strict=True)), geometry, _own_crs(path, crs), shown, tuple(notes))
 
 
 def _choose_layer(path: Path, wanted: str, shown: str) -> str | None:

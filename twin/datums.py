@@ -109,8 +109,7 @@ def check_numbers(xy: ArrayLike, crs: str) -> None:
     Found are metres in a geographic CRS, degrees in a projected one, and on Chinese Gauss-Kruger zones a zone prefix
     that is there or missing against the CRS, the prefix of another zone, and eastings changed with northings.
     """
-    points = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
-    points = points[np.isfinite(points).all(axis=1)]
+    points = _finite(xy)
     if not len(points):
         return
     low, high = points.min(axis=0), points.max(axis=0)
@@ -133,8 +132,9 @@ def check_numbers(xy: ArrayLike, crs: str) -> None:
             f"{_name(crs)} is in metres, but every coordinate looks like degrees, for example "
             f'({points[0, 0]:.4f}, {points[0, 1]:.4f}); declare crs = "EPSG:4490", "EPSG:4326" or "GCJ-02"'
         )
-    _check_zone(np.median(points, axis=0), crs)
-    _check_order(np.median(points, axis=0), crs)
+    middle = np.median(points, axis=0)
+    _check_zone(middle, crs)
+    _check_order(middle, crs)
 
 
 def _check_order(middle: Floats, crs: str) -> None:
@@ -163,6 +163,13 @@ def check_lonlat(lonlat: ArrayLike, crs: str) -> None:
     area, (lon, lat) = known.area_of_use.bounds, np.median(points, axis=0).tolist()
     if not _inside(area, lon, lat, 3.0) and _inside(area, lat, lon, 3.0):
         raise SourceError(f"longitude ({lon:.4f}) and latitude ({lat:.4f}) look changed; {SWAP}")
+
+
+def _finite(xy: ArrayLike) -> Floats:
+    """The points (k, 2) of (n, 2) that are numbers."""
+    points = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
+    known = np.isfinite(points[:, 0]) & np.isfinite(points[:, 1])
+    return points if known.all() else points[known]
 
 
 def _check_zone(middle: Floats, crs: str) -> None:
@@ -231,8 +238,7 @@ def passage(crs: str, target: str, xy: ArrayLike) -> Passage:
     for text in (crs, target):
         if parse_crs(text) is None:
             raise SourceError(f"CRS {text!r} is not known to PROJ; mend crs of the source in city.toml")
-    points = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
-    points = points[np.isfinite(points).all(axis=1)]
+    points = _finite(xy)
     if datum_name(crs) == datum_name(target) or not len(points):
         return Passage("", 0.0, False)
     if {datum_name(crs), datum_name(target)} == set(_TWINS):

@@ -195,8 +195,9 @@ class Layer:
 
         raises  GeometryError where oids repeat or are empty
         """
-        ids, n = objects(oid), len(objects(oid))
-        if len(set(ids.tolist())) != n or any(not value for value in ids.tolist()):
+        ids = objects(oid)
+        n, different = len(ids), set(ids.tolist())
+        if len(different) != n or not all(different):
             raise GeometryError(f"layer {name}: oids are empty or repeat; every feature needs its own")
         declared = FEATURE_CLASSES[name].columns if name in FEATURE_CLASSES else {}
         given = dict(columns or {})
@@ -206,7 +207,7 @@ class Layer:
             if column.kind == "f8":
                 table[key] = np.full(n, np.nan) if values is None else np.asarray(values, dtype=np.float64)
             else:
-                table[key] = objects([""] * n) if values is None else objects(values)
+                table[key] = np.full(n, "", dtype=object) if values is None else objects(values)
         for key, values in given.items():
             array = np.asarray(values)
             table[key] = array.astype(np.float64) if array.dtype.kind in "fiub" else objects(values)
@@ -275,6 +276,8 @@ class Layer:
 
 def objects(values: ArrayLike | Iterable[Any]) -> Objects:
     """A one-dimensional object array of `values`, whatever they are (geometries are never unpacked)."""
+    if isinstance(values, np.ndarray) and values.dtype == object and values.ndim == 1:
+        return values.copy()
     items = values.tolist() if isinstance(values, np.ndarray) else list(values)  # type: ignore[arg-type]
     array = np.empty(len(items), dtype=object)
     array[:] = items

@@ -6,13 +6,10 @@ from ingest.conform import (
     column_mapping,
     columns_of,
     crs_of,
-    leftovers,
-    numbers,
     place,
-    texts,
-    translate,
     vertical_shift,
 )
+from ingest.formats.words import leftovers, numbers, texts, translate
 from ingest.reading import RawTable
 from twin.errors import SourceError
 from twin.features import objects
