@@ -273,7 +273,7 @@ def _write_layers(run: _Run) -> None:
         run.city.store.write_document("succession", {"rows": run.succession})
         run.written.add(("document", "succession"))
     for name, reading in run.layers.items():
-        layer: Layer = reading.noun.sort()
+        layer: Layer = reading.noun
         run.city.store.write_layer(name, layer, reading.lineage)
         run.written.add(("layer", name))
         run.figures[f"{name}.count"] = len(layer)
@@ -282,6 +282,8 @@ def _write_layers(run: _Run) -> None:
 
 
 def _write_live(run: _Run) -> None:
+    if not any(run.of(kind) for kind in LIVE):
+        return
     live = run.city.store.live
     aliases: dict[str, str] = {}
     for reading in run.layers.values():
@@ -343,7 +345,7 @@ def _finish(run: _Run) -> Report:
     run.figures["sources"] = len(run.readings)
     named = {outcome.oid for outcome in run.outcomes}
     features = sum(len(reading.noun) for reading in run.layers.values())
-    kept = sum(1 for reading in run.layers.values() for oid in reading.noun.oid.tolist() if oid in named)
+    kept = sum(len(named.intersection(reading.noun.oid.tolist())) for reading in run.layers.values())
     outcomes = tuple(sorted(run.outcomes, key=lambda o: (o.oid, o.stage, o.reason)))
     report = Report("ingest", features - kept, outcomes, run.figures, tuple(dict.fromkeys(run.warnings)))
     quality = {name: completeness(reading.noun) for name, reading in sorted(run.layers.items())}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from twin.features import Objects
 
 ARROW_SUFFIXES = frozenset({".gpkg", ".fgb"})
-ARROW_ERRORS = (pa.ArrowException, RuntimeError)
+ARROW_ERRORS = (pa.ArrowException, OSError, RuntimeError)
 _PLAIN = frozenset({"OFTString", "OFTInteger", "OFTInteger64", "OFTReal"})
 
 

@@ -142,7 +142,9 @@ def leftovers(fields: Mapping[str, NDArray[Any]], n: int) -> Objects:
     parts = [_members(name, fields[name]) for name in sorted(fields)]
     if not parts or not n:
         return np.full(n, "", dtype=object)
-    joined = pc.binary_join_element_wise(*parts, _word(","), null_handling="skip")
+    # A row without any part would vanish from the joined column; an empty first part keeps it.
+    first = pa.repeat(_word(""), n)
+    joined = pc.utf8_slice_codeunits(pc.binary_join_element_wise(first, *parts, _word(","), null_handling="skip"), 1)
     whole = pc.binary_join_element_wise(_word("{"), joined, _word("}"), _word(""))
     return pc.if_else(pc.equal(joined, ""), _word(""), whole).to_numpy(zero_copy_only=False)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 
 from ingest.conform import VOCABULARY
@@ -18,7 +20,7 @@ from ingest.quality.measures import MEASURES, QUALITIES, STANDARD, Finding, sort
 from ingest.quality.temporal import observation_quality
 from ingest.reading import Reading
 from twin.city import Source
-from twin.features import Layer
+from twin.features import Layer, Objects, objects
 from twin.frames import Frame
 from twin.grid import Raster
 from twin.live import Datastream
@@ -32,14 +34,22 @@ _SAMPLES = 200
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the items of a source are: oid -> row of `xy` (n, 2), frame m."""
+    """Where the items of a source are: identifiers (n,), and the middle of each (n, 2), frame m."""
 
-    row: Mapping[str, int]
+    oid: Objects
     xy: np.ndarray[Any, np.dtype[np.float64]]
 
+    def rows(self, oids: Iterable[str]) -> dict[str, int]:
+        """oid -> row, of those that the source has."""
+        wanted = pa.array(list(dict.fromkeys(oids)), type=pa.large_string())
+        found = np.flatnonzero(pc.is_in(pa.array(self.oid, type=pa.large_string()), wanted).to_numpy(False))
+        return dict(zip(self.oid[found].tolist(), found.tolist(), strict=True))
+
     def of(self, oids: Iterable[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        rows = [self.row[oid] for oid in oids if oid in self.row]
-        return self.xy[np.array(rows, dtype=np.intp)]
+        """Middles (k, 2) of those that the source has, in their order."""
+        asked = list(oids)
+        row = self.rows(asked)
+        return self.xy[np.array([row[oid] for oid in asked if oid in row], dtype=np.intp)]
 
 
 def quality_document(
@@ -59,19 +69,22 @@ def quality_document(
     stock = [layer for layer in every if layer.name == "building" and len(layer)] or every
     sheets = maps.sheets_of(stock, heights.get("dem"))
     streams: dict[str, Datastream] = {}
-    targets = {oid for reading in layers.values() for oid in reading.noun.oid.tolist()}
+    targets: set[str] = set()
+    if any(isinstance(reading.noun, LiveTables) for _, reading in readings):
+        targets |= {oid for reading in layers.values() for oid in reading.noun.oid.tolist()}
     for _, reading in readings:
         if isinstance(reading.noun, LiveTables):
             streams |= {stream.oid: stream for stream in reading.noun.datastreams}
             targets |= {thing.oid for thing in reading.noun.things}
         elif isinstance(reading.noun, Layer) and reading.noun.name == "building":
-            targets |= set(reading.noun.column("source_id").tolist())
+            targets |= set(reading.noun.column("source_id").tolist()) if targets else set()
     late = _joined_outcomes(readings, layers)
     off = list(outside)
     sources = []
     for source, reading in readings:
         place = _places(reading.noun, frame)
-        outcomes = [*reading.outcomes, *late.get(source.name, ()), *(o for o in off if o.oid in place.row)]
+        here = place.rows(outcome.oid for outcome in off)
+        outcomes = [*reading.outcomes, *late.get(source.name, ()), *(o for o in off if o.oid in here)]
         told = _told(source, reading, outcomes, place)
         found, times = _looked_up(source, reading, streams, targets, place)
         picture = _map(reading.noun, [*told, *found], place, sheets)
@@ -101,12 +114,12 @@ def _joined_outcomes(
 
 def _places(noun: Any, frame: Frame) -> _Place:
     if isinstance(noun, Layer):
-        return _Place(noun.index(), shapes.centres(noun.geometry))
+        return _Place(noun.oid, shapes.centres(noun.geometry))
     items = (*noun.things, *noun.incidents) if isinstance(noun, LiveTables) else ()
     if not items:
-        return _Place({}, np.zeros((0, 2)))
+        return _Place(objects([]), np.zeros((0, 2)))
     lonlat = [(item.lon, item.lat) for item in items]
-    return _Place({item.oid: row for row, item in enumerate(items)}, frame.from_lonlat(lonlat))
+    return _Place(objects([item.oid for item in items]), frame.from_lonlat(lonlat))
 
 
 def _told(source: Source, reading: Reading, outcomes: Iterable[Outcome], place: _Place) -> list[Finding]:
@@ -197,9 +210,9 @@ def _layer_findings(layer: Layer, place: _Place) -> list[Finding]:
         twice = rows.get("duplicate_geometry", ())
         rows["overlap"] = np.setdiff1d(shaped[shapes.overlap_rows(geometry, group)], twice)
     if layer.name == "building":
-        height, storeys = layer.column("height"), layer.column("storeys")
+        height, storeys, function = (layer.column(name) for name in ("height", "storeys", "function"))
         rows["no_height"] = np.flatnonzero(np.isnan(height) & np.isnan(storeys))
-        rows["function_unknown"] = np.flatnonzero(np.isin(layer.column("function").astype(str), ("", "unknown")))
+        rows["function_unknown"] = np.flatnonzero((function == "") | (function == "unknown"))
         rows |= shapes.conflicts(layer)
     findings = [
         Finding(code, len(index), len(layer), place.xy[index], tuple(layer.oid[index][:3].tolist()))

@@ -48,7 +48,7 @@ def sheets_of(layers: Iterable[Layer], ground: Raster | None) -> tuple[Sheet, ..
     xy = np.concatenate([np.zeros((0, 2)), *parts])
     sheets = []
     if len(xy):
-        low, high = np.percentile(xy, (1.0, 99.0), axis=0)
+        low, high = np.column_stack([np.percentile(axis, (1.0, 99.0)) for axis in np.ascontiguousarray(xy.T)])
         margin = 0.06 * float(max((high - low).max(), 10.0))
         sheets.append(_sheet((low[0] - margin, low[1] - margin, high[0] + margin, high[1] + margin)))
     if ground is not None:
@@ -58,7 +58,7 @@ def sheets_of(layers: Iterable[Layer], ground: Raster | None) -> tuple[Sheet, ..
 
 def choose_sheet(xy: NDArray[np.float64], sheets: tuple[Sheet, ...]) -> Sheet:
     """The closest sheet that holds 95 % of the points (n, 2), else the widest."""
-    known = xy[np.isfinite(xy).all(axis=1)]
+    known = _known(xy)
     held = (sheet for sheet in sheets if len(known) and sheet.cells(known)[2].mean() >= 0.95)
     return next(held, sheets[-1])
 
@@ -96,11 +96,15 @@ def point_picture(xy: NDArray[np.float64], sheet: Sheet) -> list[str]:
 
 def fault_cells(xy: NDArray[np.float64], sheet: Sheet) -> dict[str, Any]:
     """{"cells": [[row, column, count] ...], "off": points outside the sheet, shown at its edge}."""
-    known = xy[np.isfinite(xy).all(axis=1)]
+    known = _known(xy)
     row, col, inside = sheet.cells(known)
     keys, counts = np.unique(row * sheet.shape[1] + col, return_counts=True)
     cells = np.column_stack([keys // sheet.shape[1], keys % sheet.shape[1], counts])
     return {"cells": cells.astype(int).tolist(), "off": int(np.count_nonzero(~inside))}
+
+
+def _known(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    return xy[np.isfinite(xy[:, 0]) & np.isfinite(xy[:, 1])]
 
 
 def _middles(sheet: Sheet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -109,7 +113,7 @@ def _middles(sheet: Sheet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _count(xy: NDArray[np.float64], sheet: Sheet) -> NDArray[np.int64]:
-    row, col, inside = sheet.cells(xy[np.isfinite(xy).all(axis=1)])
+    row, col, inside = sheet.cells(_known(xy))
     flat = np.bincount(row[inside] * sheet.shape[1] + col[inside], minlength=sheet.shape[0] * sheet.shape[1])
     return flat.reshape(sheet.shape)
 

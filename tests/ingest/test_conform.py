@@ -74,6 +74,8 @@ def test_columns_nobody_declared_go_into_attributes_as_json(deliver):
     table, _ = columns_of(raw(name=["鼓楼"], 备注=["旧"], n=[3.0], gap=[np.nan]), deliver("a.gpkg"), "building")
     assert table["attributes"].tolist() == ['{"n":3,"备注":"旧"}']
     assert leftovers({}, 2).tolist() == ["", ""]
+    left = {"b": objects(['"旧"', None, " "]), "a": np.array([0.5, np.nan, np.nan])}
+    assert leftovers(left, 3).tolist() == ['{"a":0.5,"b":"\\"旧\\""}', "", ""]
 
 
 def test_a_mapped_column_that_the_file_lacks_is_named_with_those_it_has(deliver):

@@ -18,6 +18,7 @@ from twin.frames import Frame
 from twin.grid import Bounds
 
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64)
+BATCH = 65_536  # features that are turned into bytes at a time
 _STILL = "2000-01-01T00:00:00.000Z"
 
 
@@ -30,23 +31,35 @@ def write_geopackage(path: Path, name: str, layer: Layer) -> None:
 
 
 def _write_table(path: Path, name: str, layer: Layer, append: bool) -> None:
+    import pyarrow
     import pyogrio
 
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _STILL})
-    fields = ["oid", *layer.columns]
-    data = [layer.oid, *layer.columns.values()]
-    pyogrio.raw.write(
+    schema = _batch(layer, slice(0)).schema
+    batches = (_batch(layer, slice(start, start + BATCH)) for start in range(0, len(layer), BATCH))
+    pyogrio.raw.write_arrow(
+        pyarrow.RecordBatchReader.from_batches(schema, batches),
         path,
-        geometry=np.asarray(shapely.to_wkb(layer.geometry), dtype=object),
-        field_data=data,
-        fields=np.array(fields, dtype=object),
         layer=name,
         driver="GPKG",
         crs=layer.frame.crs,
+        geometry_name="geom",
         geometry_type=geometry_type(layer),
         layer_metadata={"feature_class": layer.name},
         append=append and path.exists(),
     )
+
+
+def _batch(layer: Layer, rows: slice) -> Any:
+    """Some rows as an Arrow batch: NaN becomes null, text stays as it is, geometries are WKB."""
+    import pyarrow
+
+    arrays: dict[str, Any] = {"oid": pyarrow.array(layer.oid[rows], type=pyarrow.string())}
+    for key, values in layer.columns.items():
+        kind = None if values.dtype.kind in "fiub" else pyarrow.string()
+        arrays[key] = pyarrow.array(values[rows], type=kind, from_pandas=True)
+    arrays["geom"] = pyarrow.array(shapely.to_wkb(layer.geometry[rows]), type=pyarrow.binary())
+    return pyarrow.RecordBatch.from_pydict(arrays)
 
 
 def write_geopackage_of(path: Path, layers: Iterable[tuple[str, Layer]]) -> None:

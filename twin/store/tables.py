@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 from twin.errors import NotFoundError, StoreError
 from twin.features import Layer, objects
 from twin.frames import Frame
+from twin.store import copying
 from twin.store.database import Connection
 from twin.store.geopackage import Where, geometry_type
 
 if TYPE_CHECKING:
     from psycopg import sql
 
-_CHUNK = 8192
 _LONGEST = 63
-_NULL = "\\N"
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _NUMBER, _TEXT = "double precision", "text"
 
 
@@ -50,17 +48,20 @@ def replace_table(connection: Connection, name: str, layer: Layer, srid: int) ->
             )
     fresh, table = sql.Identifier(f"twin_load_{name}"), sql.Identifier(name)
     columns = [
-        sql.SQL("{} {}").format(sql.Identifier(key), sql.SQL(_NUMBER if _is_number(values) else _TEXT))
+        sql.SQL("{} {}").format(sql.Identifier(key), sql.SQL(_NUMBER if copying.is_number(values) else _TEXT))
         for key, values in layer.columns.items()
     ]
     kind = sql.SQL("geometry({}, {})").format(sql.SQL(geometry_type(layer, "Geometry")), sql.Literal(srid))
     made = [sql.SQL("fid bigint PRIMARY KEY, oid text NOT NULL UNIQUE, geom {}").format(kind), *columns]
     connection.execute(sql.SQL("CREATE TABLE {} ({})").format(fresh, sql.SQL(", ").join(made)))
     digest = hashlib.blake2b(_header(layer), digest_size=16)
-    with connection.cursor() as cursor, cursor.copy(sql.SQL("COPY {} FROM STDIN").format(fresh)) as copy:
-        for chunk in _chunks(layer, srid):
+    load = sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(fresh)
+    with connection.cursor() as cursor, cursor.copy(load) as copy:
+        copy.write(copying.HEAD)
+        for chunk in copying.binary_rows(layer, srid):
             digest.update(chunk)
             copy.write(chunk)
+        copy.write(copying.TAIL)
     connection.execute(sql.SQL("CREATE INDEX ON {} USING gist (geom)").format(fresh))
     connection.execute(sql.SQL("ANALYZE {}").format(fresh))
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
@@ -78,7 +79,7 @@ def drop_table(connection: Connection, name: str) -> None:
 def digest_of_layer(layer: Layer, srid: int) -> str:
     """The digest that `replace_table` gives to the same layer."""
     digest = hashlib.blake2b(_header(layer), digest_size=16)
-    for chunk in _chunks(layer, srid):
+    for chunk in copying.binary_rows(layer, srid):
         digest.update(chunk)
     return digest.hexdigest()
 
@@ -166,29 +167,6 @@ def _bound(kind: str, value: str | float) -> str | float | None:
         return None
 
 
-def _is_number(values: NDArray[Any]) -> bool:
-    return values.dtype.kind in "fiub"
-
-
 def _header(layer: Layer) -> bytes:
-    kinds = [[key, _is_number(values)] for key, values in layer.columns.items()]
+    kinds = [[key, copying.is_number(values)] for key, values in layer.columns.items()]
     return json.dumps([layer.name, kinds], ensure_ascii=False).encode()
-
-
-def _chunks(layer: Layer, srid: int) -> Iterator[bytes]:
-    """The rows in the text form of COPY, some thousands at a time; shortest decimals that read back exactly."""
-    for start in range(0, len(layer), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        shapes = shapely.to_wkb(shapely.set_srid(layer.geometry[rows], srid), hex=True, include_srid=srid > 0)
-        fids = range(start + 1, start + 1 + len(shapes))
-        fields = [map(str, fids), _texts(layer.oid[rows]), (_NULL if v is None else v for v in shapes.tolist())]
-        fields += [_texts(values[rows]) for values in layer.columns.values()]
-        yield ("\n".join(map("\t".join, zip(*fields, strict=True))) + "\n").encode()
-
-
-def _texts(values: NDArray[Any]) -> list[str]:
-    if _is_number(values):
-        return [_NULL if v != v else repr(v) for v in values.astype(np.float64).tolist()]
-    texts = ["" if v is None else str(v) for v in values.tolist()]
-    whole = "".join(texts)
-    return [t.translate(_ESCAPES) for t in texts] if any(c in whole for c in "\\\t\n\r") else texts
