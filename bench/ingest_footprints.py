@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from bench.measure import TWIN, figure, run_process
 from tests.cluster import private_cluster, programs
 from twin import Frame
+from twin.city import open_city
+from twin.store.postgis import PostgisStore
 
 COUNT = 1_000_000
 RUNS = 3
@@ -143,9 +145,20 @@ def _ogr_address(url: str) -> str:
     return "PG:" + " ".join(f"{key}={value}" for key, value in conninfo_to_dict(url).items())
 
 
+def _forget(city: Path) -> None:
+    """A layer that is there already would not be written again."""
+    shutil.rmtree(city / ".twin", ignore_errors=True)
+    store = open_city(city).store
+    if isinstance(store, PostgisStore):
+        with store.database.transaction() as connection:
+            connection.execute("DROP SCHEMA bench CASCADE")
+        store.close()
+
+
 def _duel(name: str, city: Path, peer: list[str]) -> dict[str, Any]:
     ours, theirs, peaks = [], [], []
     for _ in range(RUNS):
+        _forget(city)
         seconds, peak = run_process([*TWIN, "ingest", str(city), "--force"])
         ours.append(round(seconds, 2))
         peaks.append(peak)
