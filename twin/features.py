@@ -55,7 +55,7 @@ _BUILDING = (
         function="use: residential, commercial, industrial, public, religious, heritage, education, medical, "
         "office, transport, agricultural, mine, unknown",
         structure="timber, adobe, masonry, rc, steel, unknown",
-        roof_type="roof type where the source knows it",
+        roof_type="roof type where the source knows it: flat, shed, gable, hip, half_hip, mansard, pyramid ...",
         heritage="key into the L3 style and fact tables",
         address="standard address",
         source="name of the source",

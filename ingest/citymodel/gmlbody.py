@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ingest.citymodel.appearance import Looks, coat_of, project
+from ingest.citymodel.gmlattributes import attributes_of
 from ingest.citymodel.meter import local
 from ingest.citymodel.model import (
     SURFACES,
@@ -96,7 +97,7 @@ class _Place:
 
 def body_of(element: Any, wanted: int, census: Census, looks: Looks | None = None) -> Body:
     """The building of a whole Building element; what cannot be read is in its problems."""
-    body = Body(_id(element), attributes_of(element))
+    body = Body(_id(element), attributes_of(element, census.lists))
     walk = _Walk(census, body, looks)
     item = _Item(body.oid, "Building")
     walk.items.append(item)
@@ -251,27 +252,3 @@ def _choose(item: _Item, wanted: int, walk: _Walk) -> None:
         walk.body.problems.append(("fallback", f"{lost} 个引用的面不存在 / {lost} linked surfaces are not there"))
     if told or plain:
         walk.body.parts.append(Part(item.oid, item.kind, level, [*told, *plain]))
-
-
-def attributes_of(element: Any) -> dict[str, Any]:
-    """Plain attributes of a building by local name; generic attributes by their own; codes stay codes."""
-    found: dict[str, Any] = {}
-    for child in element:
-        name = local(child.tag)
-        if name.endswith("Attribute") and child.get("name"):
-            value = next((leaf.text for leaf in child.iter() if local(leaf.tag) == "value"), None)
-            found.setdefault(str(child.get("name")), (value or "").strip())
-        elif name == "address":
-            found.setdefault("address", _address(child))
-        elif name == "height":
-            value = next((leaf.text for leaf in child.iter() if local(leaf.tag) == "value"), None)
-            found.setdefault("measuredHeight", (value or "").strip())
-        elif not len(child) and child.text and child.text.strip():
-            found.setdefault(name, child.text.strip())
-    return {key: value for key, value in found.items() if value}
-
-
-def _address(element: Any) -> str:
-    wanted = ("CountryName", "LocalityName", "ThoroughfareName", "ThoroughfareNumber", "PostalCodeNumber")
-    leaves = [(local(leaf.tag), (leaf.text or "").strip()) for leaf in element.iter()]
-    return " ".join(text for name, text in leaves if name in wanted and text)

@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twin.meshes import Surface
+
+if TYPE_CHECKING:
+    from ingest.citymodel.codes import CodeLists
 
 Ring = NDArray[np.float64]
 Colour = tuple[int, int, int, int]
@@ -107,6 +110,7 @@ class Census:
     counts      object and surface classes met, polygons, triangles of terrain
     ignored     classes of city objects that are no building
     images      names of pictures met, as the file gives them
+    lists       the code lists of the file, None where nobody asks for words
     looks       true where the file tells colours or pictures
     low, high   (3,) corners of the ignored objects in the file's CRS, x first
     """
@@ -117,6 +121,7 @@ class Census:
     ignored: Counter[str] = field(default_factory=Counter)
     images: dict[str, None] = field(default_factory=dict)
     looks: bool = False
+    lists: CodeLists | None = None
     low: Ring = field(default_factory=lambda: np.full(3, np.inf))
     high: Ring = field(default_factory=lambda: np.full(3, -np.inf))
 

@@ -17,9 +17,10 @@ from ingest.citymodel.album import Album, Place, count_images, lost_lines
 from ingest.citymodel.appearance import read_looks
 from ingest.citymodel.citygml import read_citygml
 from ingest.citymodel.cityjson import read_cityjson
+from ingest.citymodel.codes import CodeLists, meanings
 from ingest.citymodel.model import Body, Census
 from ingest.citymodel.shells import Dresser, footprint_of, shell_of, solids_of
-from ingest.conform import columns_of, crs_of, place, vertical_shift
+from ingest.conform import VOCABULARY, columns_of, crs_of, place, vertical_shift
 from ingest.quality import feature_tally
 from ingest.reading import Card, Delivery, RawTable, Reading
 from ingest.repair import check_ranges, mend, stable_oids, unique_oids
@@ -185,6 +186,11 @@ class _Gathered:
         self.looks |= census.looks
         self.images += states
         self.lines += lost_lines(states, delivery.shown(path))
+        if census.lists is not None and census.lists.missing:
+            asked, missing = len(census.lists.lists), census.lists.missing
+            self.lines.append(
+                f"{delivery.shown(path)}: {missing} of {asked} code lists tell nothing here; codes stay codes"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +213,7 @@ class CityModelReader:
         """The outlines in the frame, with attributes; the surfaces come with `models`, drained by the store."""
         found = _Gathered()
         for path in delivery.files():
-            census = Census()
+            census = Census(lists=CodeLists.of(path, delivery.root))
             for bodies in _placed(path, delivery, frame, census):
                 for body in bodies:
                     found.add(body)
@@ -265,13 +271,17 @@ def _plain(value: Any) -> Any:
 
 
 def _fields(rows: list[dict[str, Any]], delivery: Delivery) -> dict[str, Any]:
-    """Columns of all attributes met; a function stays a code until the source declares what its codes mean."""
+    """Columns of all attributes met; codes are told by table, unless the source declares what its codes mean."""
     source = delivery.source
     told = "function" in source.values or "function" in source.columns
     names = dict.fromkeys(key for row in rows for key in row)
     fields = {name: objects([row.get(name) for row in rows]) for name in names}
-    if "function" in fields and not told:
-        fields["function_code"] = fields.pop("function")
+    if not told:
+        _decode(fields)
+    if "roof_type" not in fields and "roofType" in fields:
+        raw = fields["roofType"].tolist()
+        found = meanings("roof_type", {"roofType": raw})
+        fields["roof_type"] = objects([word or rest for word, rest in zip(found, raw, strict=True)])
     if "dateOfConstruction" in fields:
         fields["dateOfConstruction"] = objects([str(word or "")[:4] for word in fields["dateOfConstruction"]])
     heights = fields.get("measuredHeight")
@@ -281,6 +291,16 @@ def _fields(rows: list[dict[str, Any]], delivery: Delivery) -> dict[str, Any]:
         fields["measuredHeight"] = objects([rest if word in (None, "") else word for word, rest in pairs])
         del fields["model_height"]
     return fields
+
+
+def _decode(fields: dict[str, Any]) -> None:
+    """The use from the codes of function, usage and class, in this order, by table; the code of function stays too."""
+    codes = {name: fields[name].tolist() for name in ("function", "usage", "class") if name in fields}
+    found = meanings("function", codes, VOCABULARY["function"])
+    if "function" in fields:
+        fields["function_code"] = fields.pop("function")
+    if any(found):
+        fields["function"] = objects(found)
 
 
 def _with_defaults(raw: RawTable, delivery: Delivery) -> Delivery:

@@ -130,7 +130,18 @@ def test_latitude_comes_first_in_japan_and_the_buildings_lie_where_their_page_sa
     lonlat = frame.to_lonlat(np.array([[west, south], [east, north]]))
     np.testing.assert_allclose(lonlat, [[139.7372, 35.2583], [139.7406, 35.2615]], atol=1e-4)
     names = dict(zip(layer.column("name").tolist(), layer.column("attributes").tolist(), strict=True))
-    assert json.loads(names["横須賀美術館"])["usage"] == "422"
+    told = json.loads(names["横須賀美術館"])
+    assert told["usage"] == "422"
+    assert json.loads(told["buildingDetailAttribute"])["surveyYear"] == "2016"
+    assert len(json.loads(told["keyValuePairAttribute"])) == 4
+    functions = sorted(layer.column("function").tolist())
+    assert [functions.count(word) for word in ("residential", "commercial", "public", "agricultural", "")] == [
+        4,
+        4,
+        1,
+        1,
+        3,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +172,9 @@ def test_the_courtyard_of_munich_stays_open_in_its_footprint(data):
     layer = read(data, "munich-dgm1/DEBY_LOD2_4959457.gml", "EPSG:25832").noun
     assert len(layer.geometry[0].interiors) == 1
     assert layer.column("storeys")[0] == 6
-    assert layer.column("roof_type")[0] == "3200"
+    # AdV: 3200 Walmdach; 31001_3020 building for education and research.
+    assert (layer.column("roof_type")[0], layer.column("function")[0]) == ("hip", "education")
+    assert json.loads(layer.column("attributes")[0])["roofType"] == "3200"
     assert "Arcisstraße" in layer.column("address")[0]
     assert json.loads(layer.column("attributes")[0])["function_code"] == "31001_3020"
 
