@@ -52,9 +52,14 @@ def read_table(path: Path, delivery: Delivery) -> RawTable:
 
 
 def _separator(path: Path, codec: str) -> str:
+    """The character that stands most often in the line of names; blanks where none does and the words line up."""
     with path.open(encoding=codec) as file:
-        head = file.readline()
-    return max((",", "\t", ";", "|"), key=head.count)
+        head, first = file.readline(), file.readline()
+    found = max((",", "\t", ";", "|"), key=head.count)
+    words = len(head.split())
+    if found not in head and words > 1 and len(first.split()) == words:
+        return r"\s+"
+    return found
 
 
 def _fitting(path: Path) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,15 +38,11 @@ class FeatureReader:
 
     def read(self, delivery: Delivery, frame: Frame) -> Reading:
         """The features in the frame, repaired, each with a stable oid; what was lost or mended is in the outcomes."""
-        raws = [_in_order(self._raw(path, delivery), delivery) for path in delivery.files()]
+        names, somewhere = known_columns(self.feature_class), self.feature_class != "population"
+        paths = delivery.files()
+        raws = [_in_order(read_features(path, delivery, names, required=somewhere), delivery) for path in paths]
         readings = [self._conform(raw, delivery, frame) for raw in raws]
         return join_readings(readings, self.feature_class, self.kind, frame)
-
-    def _raw(self, path: Any, delivery: Delivery) -> RawTable:
-        if path.suffix.lower() not in TABLE_SUFFIXES:
-            return read_vector(path, delivery)
-        names = known_columns(self.feature_class)
-        return points_of_table(read_table(path, delivery), delivery, names, required=self.feature_class != "population")
 
     def _conform(self, raw: RawTable, delivery: Delivery, frame: Frame) -> Reading:
         name, lineage = self.feature_class, delivery.lineage()
@@ -63,7 +61,7 @@ class FeatureReader:
         if shapely.is_missing(raw.geometry).all() and name == "population":
             layer, outcomes = _placeless(raw, ids, columns, frame)
             return Reading(layer, lineage, outcomes, tuple(lines), feature_tally(len(raw), 0, outcomes))
-        geometry, lineage = _placed(raw, delivery, frame, lineage)
+        geometry, lineage = placed(raw, delivery, frame, lineage)
         oid = stable_oids(delivery.source.name, name, ids, geometry)
         oid, keep, repeated = unique_oids(oid, geometry, self.kind)
         mended = mend(name, oid[keep], geometry[keep], self.kind, points=bool(delivery.source.merge_into))
@@ -85,7 +83,19 @@ def _in_order(raw: RawTable, delivery: Delivery) -> RawTable:
     return replace(raw, geometry=shapely.transform(shapely.force_2d(raw.geometry), lambda xy: xy[:, ::-1]))
 
 
-def _placed(raw: RawTable, delivery: Delivery, frame: Frame, lineage: Lineage) -> tuple[Objects, Lineage]:
+def read_features(path: Path, delivery: Delivery, names: Iterable[str], required: bool = True) -> RawTable:
+    """The features of a vector file or of a table with coordinates, as they are.
+
+    names       columns of ours that `columns` of the source may map
+    required    whether a table without coordinates is refused
+    """
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        return read_vector(path, delivery)
+    return points_of_table(read_table(path, delivery), delivery, names, required=required)
+
+
+def placed(raw: RawTable, delivery: Delivery, frame: Frame, lineage: Lineage) -> tuple[Objects, Lineage]:
+    """The geometries in the frame, and the lineage with the steps that brought them there."""
     crs = crs_of(delivery, raw.crs, raw.shown)
     if delivery.source.extra.get("swap_axes") is True:
         lineage = lineage.step("axes changed, as declared: the file has northing (latitude) first")

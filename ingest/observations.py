@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ingest.addresses import read_table
 from ingest.conform import accepts_ballpark, column_mapping, crs_of, naming, vertical_shift
 from ingest.formats.words import numbers, texts
 from ingest.reading import Card, Delivery, RawTable, Reading
+from ingest.series import sensorthings
+from ingest.series.moments import seconds
+from ingest.series.sensorthings import JSON_SUFFIXES, Entities
+from ingest.series.wide import Values, is_wide, unpivot
 from twin.errors import SourceError
 from twin.features import Objects, objects
 from twin.frames import Frame, to_frame
@@ -39,7 +43,7 @@ class LiveTables:
     things: tuple[Thing, ...] = ()
     datastreams: tuple[Datastream, ...] = ()
     incidents: tuple[Incident, ...] = ()
-    values: tuple[Objects, NDArray[np.float64], NDArray[np.float64]] | None = None
+    values: Values | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def _tables(delivery: Delivery, known: tuple[str, ...]) -> list[_Columns]:
 
 @dataclass(frozen=True, slots=True)
 class SensorReader:
-    """Reads a table of sensors, one row for each series they measure."""
+    """Reads a table of sensors, one row for each series they measure, or documents of OGC SensorThings."""
 
     kind: str = "sensors"
 
@@ -89,6 +93,8 @@ class SensorReader:
 
     def read(self, delivery: Delivery, frame: Frame) -> Reading:
         """Things in WGS 84 with their datastreams; rows that repeat an oid add series to the same Thing."""
+        if _documents(delivery):
+            return _read_documents(delivery, frame, self.kind)
         things: dict[str, Thing] = {}
         streams: dict[str, Datastream] = {}
         outcomes, warnings, rows = [], [], 0
@@ -115,16 +121,20 @@ def _lonlat(columns: _Columns, delivery: Delivery, frame: Frame) -> NDArray[np.f
     pair = ("x", "y") if "x" in columns.mapping else ("lon", "lat")
     columns.need(*pair)
     xy = np.column_stack([columns.number(name) for name in pair])
-    crs = crs_of(delivery, "", columns.raw.shown)
+    return _degrees(xy, crs_of(delivery, "", columns.raw.shown), delivery, frame, columns.raw.shown)
+
+
+def _degrees(xy: NDArray[np.float64], crs: str, delivery: Delivery, frame: Frame, shown: str) -> NDArray[np.float64]:
+    """Longitude and latitude (n, 2) in WGS 84 of points (n, 2) in `crs`; NaN stays NaN."""
     known = np.isfinite(xy).all(axis=1)
     result = np.full(xy.shape, np.nan)
     if known.any():
         moved = xy[known]
         if crs not in ("EPSG:4326", "EPSG:4490"):
-            with naming(columns.raw.shown):
+            with naming(shown):
                 moved = frame.to_lonlat(to_frame(moved, crs, frame, accepts_ballpark(delivery)))
         if np.abs(moved).max() > 360.0:
-            raise SourceError(f"{columns.raw.shown}: coordinates are no degrees of {crs}; declare the CRS they are in")
+            raise SourceError(f"{shown}: coordinates are no degrees of {crs}; declare the CRS they are in")
         result[known] = np.round(moved, 8)
     return result
 
@@ -178,7 +188,7 @@ def _streams(columns: _Columns) -> list[Datastream]:
 
 @dataclass(frozen=True, slots=True)
 class ObservationReader:
-    """Reads a table of observations: datastream, time, value."""
+    """Reads observations: a table of datastream, time, value; a wide table; documents of OGC SensorThings."""
 
     kind: str = "observations"
 
@@ -191,17 +201,16 @@ class ObservationReader:
 
     def read(self, delivery: Delivery, frame: Frame) -> Reading:
         """Values with their moments; gaps (NA, empty) are counted and left out."""
+        if _documents(delivery):
+            return _read_documents(delivery, frame, self.kind)
         parts, warnings = [], []
         rows = gaps = 0
-        for columns in _tables(delivery, VALUE):
-            columns.need(*VALUE)
-            rows += len(columns.raw)
-            time, lines = seconds(columns.text("time"), delivery, columns.raw.shown)
-            value = columns.number("value")
-            known = np.isfinite(time) & np.isfinite(value)
-            gaps += int(np.count_nonzero(~known))
-            parts.append((columns.text("datastream")[known], time[known], value[known]))
-            warnings += [*lines, *columns.warnings]
+        for path in delivery.files():
+            raw = read_table(path, delivery)
+            part, lost, lines = unpivot(raw, delivery) if is_wide(delivery) else _long(raw, delivery)
+            rows, gaps = rows + len(raw), gaps + lost
+            parts.append(part)
+            warnings += [*raw.notes, *lines]
         values = tuple(np.concatenate([part[k] for part in parts]) for k in range(3))
         noun = LiveTables(values=values)  # type: ignore[arg-type]
         tally = {"rows": rows, "gaps": gaps, "observations": len(values[0])}
@@ -233,6 +242,86 @@ class IncidentReader:
         tally = {"rows": rows, "incidents": len(incidents)}
         noun = LiveTables(incidents=tuple(incidents.values()))
         return Reading(noun, delivery.lineage(), tuple(outcomes), tuple(warnings), tally)
+
+
+def _long(raw: RawTable, delivery: Delivery) -> tuple[Values, int, list[str]]:
+    columns = _Columns(raw, column_mapping(raw, delivery, VALUE))
+    columns.need(*VALUE)
+    time, lines = seconds(columns.text("time"), delivery, raw.shown)
+    value = columns.number("value")
+    known = np.isfinite(time) & np.isfinite(value) & (value != delivery.source.nodata)
+    part = (columns.text("datastream")[known], time[known], value[known])
+    return part, int(np.count_nonzero(~known)), [*lines, *columns.warnings]
+
+
+def _documents(delivery: Delivery) -> bool:
+    """Whether the delivery is JSON; SourceError where tables lie among its documents."""
+    kinds = {path.suffix.lower() in JSON_SUFFIXES for path in delivery.files()}
+    if len(kinds) > 1:
+        raise SourceError(f'source "{delivery.source.name}": tables and JSON in one source; declare two')
+    return kinds == {True}
+
+
+def _read_documents(delivery: Delivery, frame: Frame, kind: str) -> Reading:
+    """Things, Datastreams and values of SensorThings documents, whichever of them the files hold."""
+    things: dict[str, Thing] = {}
+    streams: dict[str, Datastream] = {}
+    parts, outcomes, warnings, rows, gaps = [], [], [], 0, 0
+    documents = [sensorthings.read_entities(path, delivery) for path in delivery.files()]
+    for found in documents:
+        placed, lost = _placed_things(found, delivery, frame)
+        things = {thing.oid: thing for thing in placed} | things
+        outcomes += lost
+    for found in documents:
+        streams = {stream.oid: stream for stream in _found_streams(found, things)} | streams
+        outcomes += sensorthings.lost_streams(found, things, kind)
+        part, missing, lines = sensorthings.values_of(found, delivery)
+        parts.append(part)
+        warnings += lines
+        rows, gaps = rows + len(found.results), gaps + missing
+    values = tuple(np.concatenate([part[k] for part in parts]) for k in range(3))
+    noun = LiveTables(tuple(things.values()), tuple(streams.values()), values=values)  # type: ignore[arg-type]
+    tally = {"rows": rows, "things": len(things), "datastreams": len(streams)}
+    tally |= {"gaps": gaps, "observations": len(values[0])}
+    return Reading(noun, delivery.lineage(), tuple(outcomes), tuple(warnings), tally)
+
+
+def _placed_things(found: Entities, delivery: Delivery, frame: Frame) -> tuple[list[Thing], list[Outcome]]:
+    xyz = np.array([sensorthings.place_of(entity) for entity in found.things.values()]).reshape(-1, 3)
+    lonlat = _degrees(xyz[:, :2], crs_of(delivery, "EPSG:4326", found.shown), delivery, frame, found.shown)
+    z = xyz[:, 2]
+    if np.isfinite(z).any():
+        z = z + vertical_shift(delivery, frame, found.shown)[0]
+    things, outcomes = [], []
+    for (oid, entity), place, height in zip(found.things.items(), lonlat.tolist(), z.tolist(), strict=True):
+        said = entity.get("properties")
+        said = said if isinstance(said, dict) else {}
+        if math.isnan(place[0]):
+            outcomes.append(Outcome(oid, "skipped", "缺少坐标 / no coordinates", "sensors"))
+            continue
+        words = {key: str(said.get(key, "")) for key in ("name_en", "kind", "target_oid")}
+        name = str(entity.get("name") or oid)
+        things.append(Thing(oid=oid, name=name, lon=place[0], lat=place[1], z=height, properties=said, **words))
+    return things, outcomes
+
+
+def _found_streams(found: Entities, things: Mapping[str, Thing]) -> list[Datastream]:
+    streams = []
+    for oid, (thing, entity) in found.streams.items():
+        if thing not in things:
+            continue
+        unit, observed = entity.get("unitOfMeasurement") or {}, entity.get("ObservedProperty") or {}
+        name = str(entity.get("name") or oid)
+        streams.append(
+            Datastream(
+                oid=oid,
+                thing_oid=thing,
+                observed_property=str(observed.get("name") or name),
+                name=name,
+                unit=str(unit.get("symbol") or unit.get("name") or ""),
+            )
+        )
+    return streams
 
 
 def _incidents(columns: _Columns, delivery: Delivery, frame: Frame) -> tuple[list[Incident], list[Outcome], list[str]]:
@@ -269,40 +358,6 @@ def _why_not(oid: str, lonlat: NDArray[np.float64], time: float, severity: float
     if math.isnan(time):
         return "时间无效 / time cannot be read"
     return "" if severity in (1.0, 2.0, 3.0, 4.0) else f"等级 {severity:g} 不在 1–4 / severity is none of 1..4"
-
-
-def seconds(words: Objects, delivery: Delivery, shown: str) -> tuple[NDArray[np.float64], list[str]]:
-    """Seconds since 1970 UTC (n,) f8 of RFC 3339 text or plain seconds, NaN where unreadable, and warnings.
-
-    raises  SourceError for local times without an offset, unless the source declares extra.utc_offset in hours
-    """
-    unique, inverse = np.unique(words.astype(str), return_inverse=True)
-    plain = np.array([_seconds(word) for word in unique.tolist()], dtype=np.float64)
-    text = pd.Series(np.where(np.isnan(plain), unique, ""), dtype=object)
-    local = text.ne("") & ~text.str.contains(r"(?:Z|z|[+-]\d\d:?\d\d)$", regex=True)
-    offset = delivery.source.extra.get("utc_offset")
-    dated = local & text.str.match(r"\d{4}[-/]")
-    if dated.any() and offset is None:
-        first = text[dated].iloc[0]
-        raise SourceError(
-            f"{shown}: time {first!r} has no offset; add extra = {{ utc_offset = 8 }} (hours) to "
-            f'[[source]] "{delivery.source.name}" in city.toml'
-        )
-    moments = pd.to_datetime(text.str.replace("/", "-"), utc=True, errors="coerce", format="ISO8601")
-    stamp = (moments - pd.Timestamp("1970-01-01", tz="UTC")) / pd.Timedelta(seconds=1)
-    shifted = stamp.to_numpy(dtype=np.float64) - np.where(local, float(offset or 0.0) * 3600.0, 0.0)
-    result = np.where(np.isnan(plain), shifted, plain)[inverse]
-    bad = np.flatnonzero(np.isnan(result))
-    if not len(bad):
-        return result, []
-    return result, [f"{shown}: {len(bad)} times cannot be read, first {words[bad[0]]!r} in row {bad[0] + 1}"]
-
-
-def _seconds(word: str) -> float:
-    try:
-        return float(word)
-    except ValueError:
-        return math.nan
 
 
 def check_targets(tables: LiveTables, aliases: dict[str, str]) -> tuple[LiveTables, list[str]]:

@@ -1,21 +1,18 @@
-"""Point clouds: LAS and LAZ read in chunks, moved into the frame, noise left out."""
+"""Point clouds: LAS, LAZ, PLY and E57 read in chunks, moved into the frame, noise left out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import laspy
-import laspy.errors
-import lazrs
 import numpy as np
-import pyproj
-from numpy.typing import NDArray
 
 from ingest.conform import accepts_ballpark, crs_of, datum_steps, naming, vertical_shift
+from ingest.formats import e57, las, ply
+from ingest.formats.cloud import corners_of, is_placed, to_crs
 from ingest.reading import Card, Delivery, Reading
 from twin.datums import check_numbers, vertical_of
 from twin.errors import SourceError
@@ -25,7 +22,7 @@ from twin.points import PointCloud
 CHUNK = 1_000_000
 CELL = 50.0
 NOISE = (7, 18)
-_LAS_ERRORS = (laspy.errors.LaspyException, lazrs.LazrsError, EOFError, ValueError, OSError)
+_MAGIC: tuple[tuple[bytes, ModuleType], ...] = ((b"LASF", las), (b"ply", ply), (b"ASTM-E57", e57))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +50,14 @@ class PointStream:
 
 @dataclass(frozen=True, slots=True)
 class PointReader:
-    """Reads LAS and LAZ files into a PointStream in the frame."""
+    """Reads LAS, LAZ, PLY and E57 files into a PointStream in the frame."""
 
     kind: str = "points"
 
     @property
     def card(self) -> Card:
         """What the reader is, before it runs."""
-        return Card(self.kind, "points points", (), "m", "ASPRS LAS 1.0-1.4; classes 7 and 18 are noise")
+        return Card(self.kind, "points points", (), "m", "ASPRS LAS 1.0-1.4, PLY, ASTM E57; 7 and 18 are noise")
 
     def read(self, delivery: Delivery, frame: Frame) -> Reading:
         """The stream; headers are checked at once, points are only read when the store asks for them."""
@@ -69,13 +66,14 @@ class PointReader:
         for path in delivery.files():
             shown = delivery.shown(path)
             steps: tuple[str, ...] = ()
-            with _readable(shown), laspy.open(path) as file:
-                count += file.header.point_count
-                coloured = coloured and "red" in file.header.point_format.dimension_names
-                own = _own_crs(file.header)
-                crs = crs_of(delivery, own, shown)
-                corners = np.array([file.header.mins[:2], file.header.maxs[:2]], dtype=np.float64)
-            if file.header.point_count:
+            head = _format(path, shown, delivery).read_head(path, shown)
+            count += head.count
+            coloured = coloured and head.coloured
+            own = head.crs
+            crs = crs_of(delivery, own, shown)
+            if head.count:
+                flat = np.column_stack([head.corners, np.zeros(2)])
+                corners = corners_of(to_crs(flat, delivery))
                 steps = datum_steps(crs, frame, corners, delivery, shown)
                 with naming(shown):
                     check_numbers(corners, crs)
@@ -92,54 +90,41 @@ class PointReader:
         return Reading(PointStream(frame, delivery, coloured, tally), lineage, tally=tally)
 
 
-@contextmanager
-def _readable(shown: str) -> Iterator[None]:
-    try:
-        yield
-    except _LAS_ERRORS as err:
-        words = (str(err) or type(err).__name__).splitlines()[0][:160]
-        raise SourceError(f"{shown}: the point cloud is damaged or cut short ({words}); ask for it again") from err
-
-
-def _own_crs(header: laspy.LasHeader) -> str:
-    try:
-        found = header.parse_crs()
-    except pyproj.exceptions.CRSError:
-        return ""
-    return "" if found is None else str(found.to_string())
+def _format(path: Path, shown: str, delivery: Delivery) -> ModuleType:
+    """The module that reads the file, by its first bytes; a PLY must be placed by its declaration."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    found = next((module for magic, module in _MAGIC if head.startswith(magic)), None)
+    if found is None:
+        raise SourceError(
+            f"{shown}: the point cloud is damaged or none of LAS, LAZ, PLY, E57 (it begins with {head[:8]!r})"
+        )
+    if found is ply and not is_placed(delivery):
+        raise SourceError(
+            f"{shown}: a PLY says not where it lies; add extra = {{ origin = [x, y, z] }} in its CRS (or transform, "
+            f'16 numbers) to [[source]] "{delivery.source.name}"; [0, 0, 0] where it holds the CRS\'s own numbers'
+        )
+    return found
 
 
 def _chunks(path: Path, delivery: Delivery, frame: Frame, coloured: bool) -> Iterator[PointCloud]:
     shown = delivery.shown(path)
-    factor, shift = delivery.scale(), vertical_shift(delivery, frame, shown)[0]
-    read, divisor = 0, 0
-    with ExitStack() as stack:
-        with _readable(shown):
-            file = stack.enter_context(laspy.open(path))
-            chunks = file.chunk_iterator(CHUNK)
-        crs = crs_of(delivery, _own_crs(file.header), shown)
-        while True:
-            with _readable(shown):
-                points = next(chunks, None)
-            if points is None:
-                break
-            with naming(shown):
-                xy = to_frame(np.column_stack([points.x, points.y]), crs, frame, accepts_ballpark(delivery))
-            z = np.asarray(points.z, dtype=np.float64) * factor + shift
-            rgb = _colours(points) if coloured else None
-            if rgb is not None:
-                # LAS wants 16 bit, many writers leave 8 bit values in the field: the first chunk tells.
-                divisor = divisor or (257 if rgb.max(initial=0) > 255 else 1)
-                rgb = (rgb // divisor).astype(np.uint8)
-            read += len(z)
-            classes = np.asarray(points.classification, dtype=np.uint8)
-            yield PointCloud(frame, np.column_stack([xy, z]), classes, rgb)
-        if read != file.header.point_count:
-            raise SourceError(f"{shown}: {read} points of {file.header.point_count} in the file; ask for it again")
-
-
-def _colours(points: Any) -> NDArray[np.uint16]:
-    return np.column_stack([points.red, points.green, points.blue]).astype(np.uint16)
+    divisor = 0
+    module = _format(path, shown, delivery)
+    own = module.read_head(path, shown).crs
+    crs = crs_of(delivery, own, shown)
+    factor, shift = delivery.scale(), vertical_shift(delivery, frame, shown, vertical_of(own))[0]
+    for points in module.read_chunks(path, shown, CHUNK):
+        xyz = to_crs(points.xyz, delivery)
+        with naming(shown):
+            xy = to_frame(xyz[:, :2], crs, frame, accepts_ballpark(delivery))
+        z = xyz[:, 2] * factor + shift
+        rgb = points.rgb if coloured else None
+        if rgb is not None and rgb.dtype != np.uint8:
+            # 16 bit is wanted, many writers leave 8 bit values in the field: the first chunk tells.
+            divisor = divisor or (257 if rgb.max(initial=0) > 255 else 1)
+            rgb = (rgb // divisor).astype(np.uint8)
+        yield PointCloud(frame, np.column_stack([xy, z]), points.classes, rgb)
 
 
 def _by_cell(cloud: PointCloud) -> Iterator[PointCloud]:

@@ -13,6 +13,7 @@ from ingest.mesh.reader import MeshReader
 from ingest.observations import IncidentReader, ObservationReader, SensorReader
 from ingest.pointcloud import PointReader
 from ingest.reading import SourceReader
+from ingest.series.trajectory import TrajectoryReader
 from twin.errors import SourceError
 
 Registry = Mapping[str, SourceReader]
@@ -48,6 +49,7 @@ READERS: Registry = register(
         FeatureReader("facilities", "facility"),
         FeatureReader("population", "population", needs=("divisions",)),
         FeatureReader("hazards", "hazard_site"),
+        TrajectoryReader(),
         SensorReader(),
         ObservationReader(),
         IncidentReader(),

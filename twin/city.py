@@ -47,6 +47,7 @@ SOURCE_KINDS = (
     "population",
     "hazards",
     "points",
+    "trajectories",
     "sensors",
     "observations",
     "incidents",

@@ -157,6 +157,22 @@ FEATURE_CLASSES: Mapping[str, FeatureClass] = {
             | _number("", level="grade as registered, 1 highest")
             | _EXTRA,
         ),
+        FeatureClass(
+            "trajectory",
+            "轨迹",
+            "Trajectory",
+            _NAMED
+            | _text(
+                source_id="identifier in the source",
+                tracker="the thing that moved",
+                begin_time="first moment, RFC 3339 in UTC",
+                end_time="last moment, RFC 3339 in UTC",
+                times="seconds since begin_time, one a vertex, a JSON array",
+            )
+            | _number("", fixes="number of fixes, equal to the vertices")
+            | _number("m", length="length along the fixes")
+            | _EXTRA,
+        ),
     )
 }
 

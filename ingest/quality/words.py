@@ -21,6 +21,7 @@ KINDS = {
     "citymodel": ("城市模型", "city model"),
     "mesh": ("实景三维", "survey mesh"),
     "points": ("点云", "point cloud"),
+    "trajectories": ("轨迹", "trajectories"),
     "sensors": ("传感器", "sensors"),
     "observations": ("观测", "observations"),
     "incidents": ("事件", "incidents"),
@@ -53,6 +54,8 @@ COLUMNS = {
     "division_level": "区划级别", "parent": "上级代码", "text": "标准地址", "province": "省", "city": "市",
     "district": "区县", "street": "街道", "road": "道路", "number": "门牌号", "kind": "类别", "capacity": "规模",
     "level": "等级", "valid_from": "生效日", "valid_to": "失效日",
+    "tracker": "移动体", "begin_time": "起始时刻", "end_time": "结束时刻", "times": "各点时刻",
+    "fixes": "定位点数", "length": "长度",
 }  # fmt: skip
 BETWEEN = {
     "same_buildings": ("同一建筑两次测得，质心之距", "the same building in both: distance of centroids"),

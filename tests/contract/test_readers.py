@@ -45,6 +45,16 @@ def _points(path):
     cloud.write(path)
 
 
+def _fixes(path):
+    """Two fixes of each of two trajectories."""
+    fields = {"oid": ["k1", "k1", "k2", "k2"], "time": [f"2026-06-21T00:0{n}:00Z" for n in range(4)]}
+    pyogrio.raw.write(
+        path, shapely.to_wkb(shapely.points([[X + 9 * n, Y] for n in range(4)])),
+        [np.array(words, object) for words in fields.values()], np.array(list(fields), object), driver="GPKG",
+        geometry_type="Point", crs="EPSG:4547",
+    )  # fmt: skip
+
+
 def _features(path, kind):
     if kind in ("addresses", "facilities", "hazards"):
         shapes = shapely.points([[X, Y], [X + 9, Y]])
@@ -115,6 +125,8 @@ def delivery(request, tmp_path):
         _mesh(path)
     elif kind in LIVE:
         path.write_text(_TABLES[kind])
+    elif kind == "trajectories":
+        _fixes(path)
     else:
         _features(path, kind)
     crs = "EPSG:4326" if kind in LIVE else "EPSG:4547"

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from ingest.observations import IncidentReader, LiveTables, ObservationReader, SensorReader, check_targets, seconds
+from ingest.observations import IncidentReader, LiveTables, ObservationReader, SensorReader, check_targets
+from ingest.series.moments import seconds
 from twin.errors import SourceError
 from twin.features import objects
 from twin.frames import gcj02_from_wgs84

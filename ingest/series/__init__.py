@@ -1,0 +1,1 @@
+"""What changes in time, as bureaus deliver it: moments, wide tables, SensorThings documents, trajectories."""
