@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,8 @@ from twin.features import Objects
 from twin.frames import Frame
 from twin.lineage import Lineage
 from twin.outcome import Outcome
+
+Tell = Callable[[int, int], None]
 
 FOOT = {"m": 1.0, "ft": 0.3048, "us-ft": 1200.0 / 3937.0, "cm": 0.01, "mm": 0.001}
 
@@ -39,10 +41,14 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One declared source and the folder its paths start from."""
+    """One declared source and the folder its paths start from.
+
+    tell    called with (features read, features there are) by readers of long sources
+    """
 
     source: Source
     root: Path
+    tell: Tell = lambda done, total: None
 
     def files(self) -> list[Path]:
         """The files of the source, sorted; SourceError where one is missing or a pattern matches nothing."""

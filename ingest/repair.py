@@ -57,10 +57,13 @@ def stable_oids(source: str, name: str, ids: Objects | None, geometry: Objects) 
     geometry    (n,) in the frame; the place is the centre of the bounding box, to 0.1 m
     """
     own = ids if ids is not None else np.full(len(geometry), "", dtype=object)
-    result = own.copy()
     words = pa.array(own, type=pa.large_string())
-    numbered = np.flatnonzero(pc.utf8_is_numeric(words).to_numpy(zero_copy_only=False))
-    result[numbered] = [f"{name}-{word}" if word.isdigit() else word for word in own[numbered].tolist()]
+    numbered = pc.binary_join_element_wise(pa.scalar(f"{name}-", words.type), words, pa.scalar("", words.type))
+    plain = pc.ascii_is_decimal(words)
+    result = pc.if_else(plain, numbered, words).to_numpy(zero_copy_only=False)
+    # Digits of other scripts are rare, and Arrow's notion of them is not Python's.
+    for row in np.flatnonzero(pc.and_not(pc.utf8_is_numeric(words), plain).to_numpy(zero_copy_only=False)).tolist():
+        result[row] = f"{name}-{own[row]}" if own[row].isdigit() else own[row]
     blank = np.flatnonzero(result == "")
     if len(blank):
         boxes = shapely.bounds(geometry[blank])

@@ -6,6 +6,7 @@ import logging
 from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,8 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
     for done, source in enumerate(city.sources):
         workers.tell("reading sources", done, total)
         logger.info("reading %s (%s)", source.name, source.kind)
-        readings.append((source, reader_of(source.kind, registry).read(Delivery(source, city.root), city.frame)))
+        delivery = Delivery(source, city.root, partial(workers.tell, f"reading {source.name}"))
+        readings.append((source, reader_of(source.kind, registry).read(delivery, city.frame)))
     workers.tell("reading sources", total, total)
     run = _Run(city, workers, readings)
     _sniff(run)
@@ -272,13 +274,15 @@ def _write_layers(run: _Run) -> None:
     if run.succession:
         run.city.store.write_document("succession", {"rows": run.succession})
         run.written.add(("document", "succession"))
-    for name, reading in run.layers.items():
+    for done, (name, reading) in enumerate(run.layers.items()):
+        run.workers.tell("writing layers", done, len(run.layers))
         layer: Layer = reading.noun
         run.city.store.write_layer(name, layer, reading.lineage)
         run.written.add(("layer", name))
         run.figures[f"{name}.count"] = len(layer)
         run.outcomes += reading.outcomes
         run.warnings += reading.warnings
+    run.workers.tell("writing layers", len(run.layers), len(run.layers))
 
 
 def _write_live(run: _Run) -> None:

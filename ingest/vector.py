@@ -53,7 +53,7 @@ def read_vector(path: Path, delivery: Delivery) -> RawTable:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             if path.suffix.lower() in ARROW_SUFFIXES and are_columns_plain(path, layer):
-                names, fields, geometry, crs = read_columns(path, layer)
+                names, fields, geometry, crs = read_columns(path, layer, delivery.tell)
             else:
                 meta, _, wkb, fields = pyogrio.raw.read(
                     target, layer=layer, encoding=_NEUTRAL if shape else None, datetime_as_string=True

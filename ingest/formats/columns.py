@@ -11,10 +11,12 @@ import pyogrio
 import shapely
 from numpy.typing import NDArray
 
+from ingest.reading import Tell
 from twin.features import Objects
 
 ARROW_SUFFIXES = frozenset({".gpkg", ".fgb"})
 ARROW_ERRORS = (pa.ArrowException, OSError, RuntimeError)
+BATCH = 65_536
 _PLAIN = frozenset({"OFTString", "OFTInteger", "OFTInteger64", "OFTReal"})
 
 
@@ -24,12 +26,30 @@ def are_columns_plain(path: Path, layer: str | None) -> bool:
     return _PLAIN.issuperset(told["ogr_types"]) and {"OFSTNone"}.issuperset(told["ogr_subtypes"])
 
 
-def read_columns(path: Path, layer: str | None) -> tuple[list[str], list[NDArray[Any]], Objects, str | None]:
-    """(names, columns, geometries, CRS the file states): text missing is None, numbers missing are NaN."""
-    meta, table = pyogrio.raw.read_arrow(path, layer=layer)
-    names = list(meta["fields"])
-    fields = [table.column(name).to_numpy() for name in names]
-    place = meta["geometry_name"] or "wkb_geometry"
-    if place not in table.column_names:
-        return names, fields, np.full(len(table), None, dtype=object), meta["crs"]
-    return names, fields, shapely.from_wkb(table.column(place).to_numpy()), meta["crs"]
+def read_columns(
+    path: Path, layer: str | None, tell: Tell
+) -> tuple[list[str], list[NDArray[Any]], Objects, str | None]:
+    """(names, columns, geometries, CRS the file states): text missing is None, numbers missing are NaN.
+
+    tell    called with (features read, features there are) while it reads; the bytes of one batch are held at a time
+    """
+    total = int(pyogrio.read_info(path, layer=layer)["features"])
+    with pyogrio.raw.open_arrow(path, layer=layer, use_pyarrow=True, batch_size=BATCH) as (meta, reader):
+        names, place = list(meta["fields"]), meta["geometry_name"] or "wkb_geometry"
+        parts = [_part(reader.schema.empty_table(), names, place)]
+        done = 0
+        for batch in reader:
+            parts.append(_part(batch, names, place))
+            done += len(batch)
+            if total > BATCH:
+                tell(min(done, total), total)
+    fields = [np.concatenate([part[k] for part in parts[len(parts) > 1 :]]) for k in range(len(names) + 1)]
+    return names, fields[:-1], fields[-1], meta["crs"]
+
+
+def _part(batch: pa.RecordBatch | pa.Table, names: list[str], place: str) -> list[NDArray[Any]]:
+    """Columns of a batch as arrays, its geometries last."""
+    fields = [batch.column(name).to_numpy(zero_copy_only=False) for name in names]
+    if place not in batch.schema.names:
+        return [*fields, np.full(batch.num_rows, None, dtype=object)]
+    return [*fields, shapely.from_wkb(batch.column(place).to_numpy(zero_copy_only=False))]

@@ -40,6 +40,22 @@ def test_same_layer_same_bytes(store):
     assert first.digest == again.digest
 
 
+def test_a_layer_is_the_same_however_many_features_go_at_a_time(store, monkeypatch):
+    monkeypatch.setattr("twin.store.geopackage.BATCH", 2)
+    monkeypatch.setattr("twin.store.copying._CHUNK", 2)
+    layer = buildings()
+    store.write_layer("building", layer, LINEAGE)
+    monkeypatch.undo()
+    back = store.read_layer("building")
+    assert back.oid.tolist() == layer.oid.tolist()
+    assert all(shapely.equals_exact(back.geometry, layer.geometry))
+    for name, values in layer.columns.items():
+        np.testing.assert_array_equal(back.columns[name], values)
+    near = (EAST, NORTH, EAST + 75, NORTH + 75)
+    assert store.read_layer("building", bbox=near).oid.tolist() == ["b00"]
+    assert store.digest("layer", "building") == store.item("layer", "building").digest
+
+
 def test_an_empty_layer_is_a_layer(store):
     store.write_layer("water", Layer.empty("water", FRAME), LINEAGE)
     assert len(store.read_layer("water")) == 0

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,20 @@ def test_every_format_gives_the_same_layer(name, write_vector, deliver, frame):
     np.testing.assert_array_equal(layer.column("height"), [18.5, np.nan])
     np.testing.assert_allclose(shapely.bounds(layer.geometry), shapely.bounds(BOXES), atol=1e-6)
     assert set(layer.column("source").tolist()) == {"delivery"}
+
+
+def test_a_long_file_is_read_in_batches_that_tell_how_far_it_is(write_vector, deliver, monkeypatch):
+    shapes = [*BOXES, None, *shapely.box(500_000, [4_430_000.0, 4_430_020.0], 500_009, 4_430_030)]
+    fields = {"NAME": ["鼓楼", "", "x", "y", "z"], "H": [1.0, np.nan, 2.0, 3.0, np.nan], "N": [1, 2, 3, 4, 5]}
+    path, told = write_vector("b.gpkg", shapes, **fields), []
+    whole = read_vector(path, deliver("b.gpkg"))
+    monkeypatch.setattr("ingest.formats.columns.BATCH", 2)
+    parts = read_vector(path, replace(deliver("b.gpkg"), tell=lambda done, total: told.append((done, total))))
+    assert told == [(2, 5), (4, 5), (5, 5)]
+    assert parts.geometry.tolist() == whole.geometry.tolist() == shapes
+    assert parts.fields["NAME"].tolist() == whole.fields["NAME"].tolist() == fields["NAME"]
+    np.testing.assert_array_equal(parts.fields["H"], fields["H"])
+    assert parts.fields["N"].dtype.kind == whole.fields["N"].dtype.kind == "i"
 
 
 def test_a_gbk_shapefile_reads_by_its_cpg_and_by_declaration(write_vector, deliver):
