@@ -48,6 +48,8 @@ class Stage:
         return importlib.import_module(self.module).build
 
 
+_BEGUN = "begun"
+
 _GROUND = (("raster", "relief"),)
 _BUILT = (("layer", "building_l2"),)
 
@@ -127,6 +129,8 @@ def run(
                 workers.tell(f"{stage.title}: 已是最新 / up to date", 1, 1)
                 continue
             workers.tell(stage.title, 0, 1)
+            # A killed run leaves items of this build beside those of the one before: it must not count as either.
+            city.store.put_stamp(stage.name, _BEGUN)
             reports.append(stage.build()(city, options, workers))
             city.store.put_stamp(stage.name, before)
             workers.tell(stage.title, 1, 1)
@@ -196,8 +200,10 @@ def _check_items(city: City, workers: Workers) -> Report:
             )
         workers.tell("核对目录 / catalogue", done, len(items))
     for stage in STAGES:
-        if not city.store.stamp(stage.name):
-            wrong.append(Outcome(stage.name, "failed", "尚未运行 / this stage has not run"))
+        kept = city.store.stamp(stage.name)
+        if kept in ("", _BEGUN):
+            word = "上次运行未完成 / its last run did not end" if kept else "尚未运行 / this stage has not run"
+            wrong.append(Outcome(stage.name, "failed", word))
     return Report("catalogue", len(items) - len(wrong), tuple(wrong))
 
 
