@@ -25,10 +25,10 @@ from twin.lineage import Lineage
 from twin.meshes import Solids
 from twin.points import PointCloud
 from twin.store.catalog import digest_of, write_atomic
-from twin.store.geopackage import Where
 from twin.store.images import ImageShelf
 from twin.store.journal import Journal
 from twin.store.protocol import ImageSource, Item, RasterWriter
+from twin.store.query import Page, Where
 
 _FOLDERS = {
     "layer": ("layers", ".gpkg"),
@@ -158,10 +158,10 @@ class FileStore(ABC):
         bbox: Bounds | None = None,
         oids: Iterable[str] | None = None,
         columns: Iterable[str] | None = None,
+        where: Where | None = None,
     ) -> Layer:
-        """The layer, or the part of it that meets `bbox` or has one of `oids`."""
-        where = Where(bbox=bbox, oids=None if oids is None else list(oids))
-        return self._read_layer(name, where, columns)[0]
+        """The layer, or the part of it that meets `bbox`, has one of `oids` and is chosen by `where`."""
+        return self._read_layer(name, (where or Where()).narrowed(bbox, oids), Page(), columns)[0]
 
     def page_layer(
         self,
@@ -169,18 +169,21 @@ class FileStore(ABC):
         *,
         bbox: Bounds | None = None,
         equals: Mapping[str, str | float] | None = None,
+        where: Where | None = None,
         limit: int = 100,
         after: int = 0,
     ) -> tuple[Layer, NDArray[np.int64], int | None]:
         """One page in the order of keys, the keys, and the key to go on after."""
-        where = Where(bbox=bbox, equals=equals, after=after, limit=limit + 1)
-        layer, keys = self._read_layer(name, where, None)
+        chosen = (where or Where()).narrowed(bbox, None, equals)
+        layer, keys = self._read_layer(name, chosen, Page(after, limit + 1), None)
         if len(keys) <= limit:
             return layer, keys, None
         return layer.take(range(limit)), keys[:limit], int(keys[limit - 1])
 
     @abstractmethod
-    def _read_layer(self, name: str, where: Where, columns: Iterable[str] | None) -> tuple[Layer, NDArray[np.int64]]:
+    def _read_layer(
+        self, name: str, where: Where, page: Page, columns: Iterable[str] | None
+    ) -> tuple[Layer, NDArray[np.int64]]:
         """The features that `where` chooses, in the order of their keys, and the keys."""
 
     def write_raster(self, name: str, raster: Raster, lineage: Lineage) -> Item:

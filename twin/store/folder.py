@@ -19,10 +19,10 @@ from twin.lineage import Lineage
 from twin.store import geopackage
 from twin.store.catalog import Catalog, digest_of
 from twin.store.files import FileStore
-from twin.store.geopackage import Where
 from twin.store.history import chosen, compare, take_prints
 from twin.store.live import SqliteLive
 from twin.store.protocol import KEPT_VERSIONS, Changes, Item, Version
+from twin.store.query import Page, Where
 from twin.store.versions import VersionFiles
 
 
@@ -74,10 +74,17 @@ class FolderStore(FileStore):
         first, last = chosen(name, self.versions(name), old, new)
         return compare(name, (first, last), self._versions.prints(name, first), self._versions.prints(name, last))
 
-    def _read_layer(self, name: str, where: Where, columns: Iterable[str] | None) -> tuple[Layer, NDArray[int64]]:
+    def count_layer(self, name: str, where: Where) -> int:
+        """How many features `where` chooses."""
+        self.item("layer", name)
+        return geopackage.count_geopackage(self.path("layer", name), name, where)
+
+    def _read_layer(
+        self, name: str, where: Where, page: Page, columns: Iterable[str] | None
+    ) -> tuple[Layer, NDArray[int64]]:
         item = self.item("layer", name)
         path, feature_class = self.path("layer", name), str(item.extra["feature_class"])
-        return geopackage.read_geopackage(path, name, self.frame, feature_class, where, columns)
+        return geopackage.read_geopackage(path, name, self.frame, feature_class, where, columns, page)
 
     def write_document(self, name: str, data: Mapping[str, Any], lineage: Lineage | None = None) -> Item:
         """Keep a JSON document."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from twin.errors import NotFoundError, StoreError
+from twin.errors import StoreError
 from twin.features import Layer, objects
 from twin.frames import Frame
-from twin.grid import Bounds
+from twin.store.query import Dialect, Page, Where, conditions_sql
 
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64)
 BATCH = 65_536  # features that are turned into bytes at a time
@@ -85,6 +85,7 @@ def read_geopackage(
     feature_class: str,
     where: Where,
     columns: Iterable[str] | None = None,
+    page: Page = Page(),  # noqa: B008
 ) -> tuple[Layer, NDArray[np.int64]]:
     """The features that `where` chooses, in the order of their keys, and the keys."""
     with closing(_open(path)) as database:
@@ -92,43 +93,52 @@ def read_geopackage(
         wanted = [c for c in known if c not in ("fid", "geom", "oid")]
         if columns is not None:
             wanted = [c for c in wanted if c in set(columns)]
-        clause, values = where.sql(name, known)
+        clause, values = _chosen(database, name, known, where)
         picked = ", ".join(_quoted(c) for c in ("fid", "geom", "oid", *wanted))
-        rows = database.execute(f"SELECT {picked} FROM {_quoted(name)} {clause}", values).fetchall()
+        tail = "" if page.limit is None else f" LIMIT {int(page.limit)}"
+        query = f"SELECT {picked} FROM {_quoted(name)} WHERE fid > ? AND {clause} ORDER BY fid{tail}"
+        rows = database.execute(query, [page.after, *values]).fetchall()
     return _layer(rows, wanted, known, frame, feature_class)
 
 
-class Where:
-    """Which features to read: a box, equal values, oids, and a page."""
+def count_geopackage(path: Path, name: str, where: Where) -> int:
+    """How many features `where` chooses."""
+    with closing(_open(path)) as database:
+        clause, values = _chosen(database, name, _columns(database, name), where)
+        return int(database.execute(f"SELECT count(*) FROM {_quoted(name)} WHERE {clause}", values).fetchone()[0])
 
-    def __init__(
-        self,
-        bbox: Bounds | None = None,
-        equals: Mapping[str, str | float] | None = None,
-        oids: Sequence[str] | None = None,
-        after: int = 0,
-        limit: int | None = None,
-    ) -> None:
-        self.bbox, self.equals, self.oids, self.after, self.limit = bbox, dict(equals or {}), oids, after, limit
 
-    def sql(self, table: str, known: Mapping[str, str]) -> tuple[str, list[Any]]:
-        """WHERE, ORDER and LIMIT, with the values to bind."""
-        parts = ["fid > ?"]
-        values: list[Any] = [self.after]
-        if self.bbox is not None:
+def _chosen(database: sqlite3.Connection, table: str, known: Mapping[str, str], where: Where) -> tuple[str, list[Any]]:
+    """The condition, with the values to bind."""
+    kinds = {column: kind == "REAL" for column, kind in known.items() if column not in ("fid", "geom")}
+    parts, values = conditions_sql(table, where.conditions, kinds, _SQLITE)
+    for box in (where.bbox, where.reach()):
+        if box is not None:
             tree = _quoted(f"rtree_{table}_geom")
             parts.append(f"fid IN (SELECT id FROM {tree} WHERE maxx >= ? AND minx <= ? AND maxy >= ? AND miny <= ?)")
-            values += [self.bbox[0], self.bbox[2], self.bbox[1], self.bbox[3]]
-        for column, value in self.equals.items():
-            if column not in known:
-                raise NotFoundError(f"layer {table} has no column {column!r}; it has {', '.join(known)}")
-            parts.append(f"{_quoted(column)} = ?")
-            values.append(value)
-        if self.oids is not None:
-            parts.append("oid IN (SELECT value FROM json_each(?))")
-            values.append(_json_list(self.oids))
-        tail = "" if self.limit is None else f" LIMIT {int(self.limit)}"
-        return f"WHERE {' AND '.join(parts)} ORDER BY fid{tail}", values
+            values += [box[0], box[2], box[1], box[3]]
+    if where.shape is not None:
+        database.create_function("twin_meets", 1, _meets(where), deterministic=True)
+        parts.append("twin_meets(geom)")
+    if where.oids is not None:
+        parts.append("oid IN (SELECT value FROM json_each(?))")
+        values.append(_json_list(where.oids))
+    return " AND ".join(f"({part})" for part in parts) or "1 = 1", values
+
+
+def _meets(where: Where) -> Callable[[bytes | None], int]:
+    """1 for the blob of a geometry that meets the shape, or comes near enough."""
+    shapely.prepare(where.shape)
+
+    def meets(blob: bytes | None) -> int:
+        if blob is None:
+            return 0
+        geometry = shapely.from_wkb(_wkb(blob))
+        if where.distance:
+            return int(shapely.dwithin(where.shape, geometry, where.distance))
+        return int(shapely.intersects(where.shape, geometry))
+
+    return meets
 
 
 def _layer(
@@ -169,6 +179,9 @@ def _columns(database: sqlite3.Connection, table: str) -> dict[str, str]:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+_SQLITE = Dialect("?", "instr", "COLLATE BINARY", _quoted)
 
 
 def _json_list(values: Sequence[str]) -> str:

@@ -21,10 +21,10 @@ from twin.lineage import Lineage
 from twin.store import tables
 from twin.store.database import Connection, Database, lock_item
 from twin.store.files import FileStore
-from twin.store.geopackage import Where
 from twin.store.history import chosen, compare, take_prints
 from twin.store.pglive import PostgisLive
 from twin.store.protocol import KEPT_VERSIONS, Changes, Item, Version
+from twin.store.query import Page, Where
 from twin.store.versions import VersionRows
 
 _ITEM = "SELECT kind, name, digest, lineage, extent, count, extra FROM twin_item "
@@ -175,21 +175,33 @@ class PostgisStore(FileStore):
             then, now = rows.prints(name, first), rows.prints(name, last)
         return compare(name, (first, last), then, now)
 
-    def _read_layer(self, name: str, where: Where, columns: Iterable[str] | None) -> tuple[Layer, NDArray[np.int64]]:
+    def count_layer(self, name: str, where: Where) -> int:
+        """How many features `where` chooses."""
+        with self._held(name) as (connection, known):
+            return tables.count_rows(connection, name, known, where, tables.srid_of(self.frame))
+
+    def _read_layer(
+        self, name: str, where: Where, page: Page, columns: Iterable[str] | None
+    ) -> tuple[Layer, NDArray[np.int64]]:
+        srid = tables.srid_of(self.frame)
+        with self._held(name) as (connection, known):
+            item = find_item(connection, "layer", name)
+            wanted, rows = tables.read_table(connection, name, known, where, page, columns, srid)
+        feature_class = name if item is None else str(item.extra["feature_class"])
+        return tables.layer_of(rows, wanted, known, self.frame, feature_class)
+
+    @contextmanager
+    def _held(self, name: str) -> Iterator[tuple[Connection, dict[str, str]]]:
+        """A transaction in which nobody exchanges the layer's table, and its columns; NotFoundError without one."""
         import psycopg
 
-        srid = tables.srid_of(self.frame)
         try:
             with self.database.transaction() as connection:
-                known = tables.hold_table(connection, name)
-                item = find_item(connection, "layer", name)
-                wanted, rows = tables.read_table(connection, name, known, where, columns, srid)
+                yield connection, tables.hold_table(connection, name)
         except StoreError as error:
             if isinstance(error.__cause__, psycopg.errors.UndefinedTable):
                 self.catalog.require("layer", name)
             raise
-        feature_class = name if item is None else str(item.extra["feature_class"])
-        return tables.layer_of(rows, wanted, known, self.frame, feature_class)
 
     def write_document(self, name: str, data: Mapping[str, Any], lineage: Lineage | None = None) -> Item:
         """Keep a JSON document."""

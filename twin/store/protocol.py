@@ -20,6 +20,7 @@ from twin.lineage import Lineage
 from twin.live import Datastream, Incident, Observation, Thing
 from twin.meshes import Solids
 from twin.points import PointCloud
+from twin.store.query import Where
 
 KINDS = ("layer", "raster", "points", "model", "document")
 KEPT_VERSIONS = 20
@@ -189,8 +190,15 @@ class Store(Protocol):
         bbox: Bounds | None = None,
         oids: Iterable[str] | None = None,
         columns: Iterable[str] | None = None,
+        where: Where | None = None,
     ) -> Layer:
-        """The layer, or the part of it that meets `bbox` or has one of `oids`; NotFoundError where there is none."""
+        """The layer, or the part of it that meets `bbox`, has one of `oids` and is chosen by `where`.
+
+        raises  NotFoundError where there is no such layer, or `where` asks for a column that it has not
+        """
+
+    def count_layer(self, name: str, where: Where) -> int:
+        """How many features `where` chooses."""
 
     def versions(self, name: str) -> list[Version]:
         """The deliveries of a layer that are remembered, oldest first; the last one is what the layer is now."""
@@ -204,6 +212,7 @@ class Store(Protocol):
         *,
         bbox: Bounds | None = None,
         equals: Mapping[str, str | float] | None = None,
+        where: Where | None = None,
         limit: int = 100,
         after: int = 0,
     ) -> tuple[Layer, NDArray[np.int64], int | None]:

@@ -12,12 +12,13 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from twin.errors import NotFoundError, StoreError
+from twin.errors import StoreError
 from twin.features import Layer, objects
 from twin.frames import Frame
 from twin.store import copying
 from twin.store.database import Connection
-from twin.store.geopackage import Where, geometry_type
+from twin.store.geopackage import geometry_type
+from twin.store.query import Dialect, Page, Where, conditions_sql
 
 if TYPE_CHECKING:
     from psycopg import sql
@@ -98,7 +99,13 @@ def hold_table(connection: Connection, name: str) -> dict[str, str]:
 
 
 def read_table(
-    connection: Connection, name: str, known: Mapping[str, str], where: Where, columns: Iterable[str] | None, srid: int
+    connection: Connection,
+    name: str,
+    known: Mapping[str, str],
+    where: Where,
+    page: Page,
+    columns: Iterable[str] | None,
+    srid: int,
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     """(columns read, rows of fid, oid, WKB and those columns) in the order of keys."""
     from psycopg import sql
@@ -106,11 +113,12 @@ def read_table(
     wanted = [key for key in known if key not in ("fid", "oid", "geom")]
     if columns is not None:
         wanted = [key for key in wanted if key in set(columns)]
-    clause, values = _where(name, known, where, srid)
+    clause, values = _chosen(name, known, where, srid)
     picked = sql.SQL(", ").join(_named(key) for key in ("fid", "oid", "geom", *wanted))
-    query = sql.SQL("SELECT {} FROM {} {}").format(picked, _named(name), clause)
+    tail = sql.SQL("") if page.limit is None else sql.SQL(" LIMIT {}").format(sql.Literal(int(page.limit)))
+    query = sql.SQL("SELECT {} FROM {} WHERE fid > %s AND {} ORDER BY fid{}").format(picked, _named(name), clause, tail)
     with connection.cursor(binary=True) as cursor:
-        return wanted, cursor.execute(query, values).fetchall()
+        return wanted, cursor.execute(query, [page.after, *values]).fetchall()
 
 
 def layer_of(
@@ -129,25 +137,41 @@ def layer_of(
     return Layer(feature_class, frame, objects(parts[1]), objects(geometry), table), keys
 
 
-def _where(name: str, known: Mapping[str, str], where: Where, srid: int) -> tuple[sql.Composable, list[Any]]:
+def count_rows(connection: Connection, name: str, known: Mapping[str, str], where: Where, srid: int) -> int:
+    """How many features `where` chooses."""
     from psycopg import sql
 
-    parts: list[sql.Composable] = [sql.SQL("fid > %s")]
-    values: list[Any] = [where.after]
+    clause, values = _chosen(name, known, where, srid)
+    query = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(_named(name), clause)
+    row = connection.execute(query, values).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _chosen(name: str, known: Mapping[str, str], where: Where, srid: int) -> tuple[sql.Composable, list[Any]]:
+    """The condition, with the values to bind."""
+    from psycopg import sql
+
+    kinds = {column: kind == _NUMBER for column, kind in known.items() if column not in ("fid", "geom")}
+    parts, values = conditions_sql(name, where.conditions, kinds, _POSTGRES)
     if where.bbox is not None:
-        parts.append(sql.SQL("geom && ST_MakeEnvelope(%s, %s, %s, %s, %s)"))
+        parts.append("geom && ST_MakeEnvelope(%s, %s, %s, %s, %s)")
         values += [*(float(v) for v in where.bbox), srid]
-    for column, value in where.equals.items():
-        if column not in known:
-            raise NotFoundError(f"layer {name} has no column {column!r}; it has {', '.join(known)}")
-        bound = _bound(known[column], value)
-        parts.append(sql.SQL("false") if bound is None else sql.SQL("{} = %s").format(_named(column)))
-        values += [] if bound is None else [bound]
+    if where.shape is not None:
+        shape = shapely.to_wkb(shapely.force_2d(where.shape))
+        near = where.distance > 0.0
+        parts.append(f"ST_{'DWithin' if near else 'Intersects'}(geom, ST_GeomFromWKB(%s, %s){', %s' if near else ''})")
+        values += [shape, srid, *([float(where.distance)] if near else [])]
     if where.oids is not None:
-        parts.append(sql.SQL("oid = ANY(%s)"))
+        parts.append("oid = ANY(%s)")
         values.append([oid for oid in where.oids if "\0" not in oid])
-    tail = sql.SQL("") if where.limit is None else sql.SQL(" LIMIT {}").format(sql.Literal(int(where.limit)))
-    return sql.SQL("WHERE {} ORDER BY fid{}").format(sql.SQL(" AND ").join(parts), tail), values
+    return sql.SQL(" AND ".join(f"({part})" for part in parts) or "true"), values
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""').replace("%", "%%") + '"'
+
+
+_POSTGRES = Dialect("%s", "strpos", 'COLLATE "C"', _quoted)
 
 
 def _named(name: str) -> sql.Identifier:
@@ -155,16 +179,6 @@ def _named(name: str) -> sql.Identifier:
     from psycopg import sql
 
     return sql.Identifier(name.replace("%", "%%"))
-
-
-def _bound(kind: str, value: str | float) -> str | float | None:
-    """The value as the column has it; None where no value of the column can equal it."""
-    if kind == _TEXT:
-        return None if "\0" in str(value) else str(value)
-    try:
-        return float(value)
-    except ValueError:
-        return None
 
 
 def _header(layer: Layer) -> bytes:
