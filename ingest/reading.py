@@ -15,6 +15,7 @@ from twin.features import Objects
 from twin.frames import Frame
 from twin.lineage import Lineage
 from twin.outcome import Outcome
+from twin.store.catalog import digest_of
 
 Tell = Callable[[int, int], None]
 
@@ -60,6 +61,23 @@ class Delivery:
             return str(path.relative_to(self.root))
         except ValueError:
             return path.name
+
+    def record(self) -> dict[str, Any]:
+        """What was delivered, plain JSON values: the declaration, and every file with its size and digest."""
+        source = self.source
+        files = [
+            {"path": self.shown(path), "bytes": path.stat().st_size, "digest": digest_of(path)}
+            for path in source.delivered(self.root)
+        ]
+        return {
+            "name": source.name,
+            "kind": source.kind,
+            "path": source.path if isinstance(source.path, str) else list(source.path),
+            "crs": source.crs,
+            "vertical": source.vertical,
+            "zone": source.zone,
+            "files": files,
+        }
 
     def lineage(self) -> Lineage:
         """Lineage before any step, from the declaration."""

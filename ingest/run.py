@@ -356,17 +356,11 @@ def _finish(run: _Run) -> Report:
     store.write_document("ingest_report", report.as_dict() | {"completeness": quality})
     outside = [outcome for outcome in run.outcomes if "footprint outside" in outcome.reason]
     store.write_document("quality", quality_document(run.city.frame, run.readings, run.layers, run.heights, outside))
-    store.write_document("sources", {"sources": [_card(source, reading) for source, reading in run.readings]})
+    cards = [_card(Delivery(source, run.city.root), reading) for source, reading in run.readings]
+    store.write_document("sources", {"sources": cards})
     return report
 
 
-def _card(source: Source, reading: Reading) -> dict[str, Any]:
-    return {
-        "name": source.name,
-        "kind": source.kind,
-        "crs": source.crs,
-        "vertical": source.vertical,
-        "lineage": reading.lineage.as_dict(),
-        "tally": reading.tally,
-        "warnings": list(reading.warnings),
-    }
+def _card(delivery: Delivery, reading: Reading) -> dict[str, Any]:
+    told = {"lineage": reading.lineage.as_dict(), "tally": reading.tally, "warnings": list(reading.warnings)}
+    return delivery.record() | told

@@ -19,6 +19,7 @@ from twin.options import option, read_options
 from twin.store import Store
 from twin.store.folder import FolderStore
 from twin.store.protocol import KEPT_VERSIONS
+from twin.store.zones import ZONES
 
 if TYPE_CHECKING:
     from twin.analysis.geocode import Candidate, Surroundings
@@ -53,6 +54,11 @@ SOURCE_KINDS = (
     "incidents",
 )
 
+_COMPANIONS = {
+    ".shp": (".dbf", ".shx", ".prj", ".cpg"), ".obj": (".mtl",), ".asc": (".prj",),
+    ".tif": (".tfw", ".prj", ".tif.aux.xml"), ".jpg": (".jgw", ".prj", ".jpg.aux.xml"), ".png": (".pgw", ".prj"),
+}  # fmt: skip
+
 STAGE_SECTIONS = ("ingest", "l2", "l3", "zones", "tiles", "server")
 
 
@@ -69,6 +75,7 @@ class Source:
     valid_from  first day on which the divisions of this source were in force, YYYY-MM-DD; "" since ever
     valid_to    day from which they were in force no more; "" still in force
     prefer      columns for which this source's word counts more than that source's
+    zone        repository of what is made of this source alone, where the table of zones has another
     """
 
     name: str
@@ -92,6 +99,19 @@ class Source:
     valid_from: str = ""
     valid_to: str = ""
     prefer: tuple[str, ...] = ()
+    zone: str = ""
+
+    def delivered(self, root: Path) -> list[Path]:
+        """Every file of the delivery: those it names, their companions, and all below a folder; sorted."""
+        found: list[Path] = []
+        for path in self.files(root):
+            if path.is_dir():
+                found += (inner for inner in path.rglob("*") if inner.is_file())
+                continue
+            suffixes = _COMPANIONS.get(path.suffix.lower(), ())
+            beside = {path.with_suffix(kind) for suffix in suffixes for kind in (suffix, suffix.upper())}
+            found += [path, *(other for other in beside if other.is_file())]
+        return sorted(set(found))
 
     def files(self, root: Path) -> list[Path]:
         """The files it names, sorted; SourceError where one is missing or a glob finds nothing."""
@@ -308,7 +328,7 @@ def _city(file: Path, config: Mapping[str, Any]) -> City:
 
 _PLAIN = (
     "crs", "vertical", "encoding", "licence", "date", "attribution", "lineage", "layer", "unit", "accuracy", "nodata",
-    "merge_into", "valid_from", "valid_to",
+    "merge_into", "valid_from", "valid_to", "zone",
 )  # fmt: skip
 
 
@@ -324,6 +344,10 @@ def _sources(file: Path, tables: Any) -> tuple[Source, ...]:
             raise OptionsError(f"{where}: unknown kind {table['kind']!r}; did you mean {near!r}?")
         if table["name"] in found:
             raise OptionsError(f"{where}: two sources have this name")
+        if ";" in table["name"]:
+            raise OptionsError(f"{where}: a name has no semicolon; it parts the names in a lineage")
+        if table.get("zone", "") not in ("", *ZONES):
+            raise OptionsError(f"{where}: unknown zone {table['zone']!r}; there are {', '.join(ZONES)}")
         found[table["name"]] = _source(where, table)
     for source in found.values():
         _check_merge(f"{file}: [[source]] {source.name}", source, found)

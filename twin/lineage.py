@@ -23,6 +23,11 @@ class Lineage:
     steps: tuple[str, ...] = ()
     attribution: str = ""
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names in `source`, one by one."""
+        return tuple(self.source.split("; ")) if self.source else ()
+
     def step(self, text: str) -> Lineage:
         """The same lineage with one more step."""
         return replace(self, steps=(*self.steps, text))

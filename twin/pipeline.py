@@ -153,7 +153,7 @@ def stamp(city: City, stage: Stage, options: Any) -> str:
     }
     if stage.name == "ingest":
         parts["sources"] = city.config.get("source", [])
-        parts["files"] = [digest_of(f) for s in city.sources for f in s.files(city.root) if f.is_file()]
+        parts["files"] = [digest_of(f) for s in city.sources for f in s.delivered(city.root)]
     else:
         parts["items"] = [
             [item.kind, item.name, item.digest]

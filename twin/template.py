@@ -13,8 +13,10 @@ from twin.errors import OptionsError
 from twin.features import Objects
 from twin.options import describe_options
 from twin.store import Changes, Item, Version
+from twin.store.zones import ZONES, sources_of, zone_of
 
 _NAMED = 5
+_PLACES = (*ZONES, "")
 
 _SOURCES = f"""
 # 数据源：每个文件一节，坐标系与高程基准必须声明，绝不猜测。
@@ -32,6 +34,7 @@ _SOURCES = f"""
 # licence = ""
 # date = "2025-06"
 # accuracy = 1.0                      # m, 1 sigma
+# zone = "theme"                      # repository: collected, base, theme, thematic; by the table of zones where empty
 
 # [[source]]
 # name = "footprints"
@@ -102,12 +105,15 @@ def _toml(value: Any) -> str:
 
 def describe_city(city: City) -> dict[str, Any]:
     """Plain JSON values: who the city is, its frame, and every item with count, extent, size and lineage."""
-    items = []
+    items, names = [], [source.name for source in city.sources]
+    declared = {source.name: source.zone for source in city.sources if source.zone}
     for item in city.store.items():
         items.append(
             {
                 "kind": item.kind,
                 "name": item.name,
+                "zone": zone_of(item, declared),
+                "sources": sources_of(item, names),
                 "count": item.count,
                 "extent": item.extent,
                 "bytes": city.store.size(item.kind, item.name),
@@ -123,10 +129,21 @@ def describe_city(city: City) -> dict[str, Any]:
         "name": city.name,
         "name_en": city.name_en,
         "frame": dataclasses.asdict(city.frame),
-        "sources": [source.name for source in city.sources],
+        "sources": names,
+        "deliveries": _deliveries(city),
         "items": items,
         "tiles": None if published is None else published[0],
     }
+
+
+def _deliveries(city: City) -> list[dict[str, Any]]:
+    """What the store knows of the files that were delivered."""
+    if not city.store.has("document", "sources"):
+        return []
+    keys = ("name", "kind", "path", "crs", "vertical", "files")
+    cards = city.store.read_document("sources")["sources"]
+    told = [{key: card.get(key) for key in keys} for card in cards]
+    return [row | {"licence": card["lineage"]["licence"]} for row, card in zip(told, cards, strict=True)]
 
 
 def _versions(city: City, item: Item) -> dict[str, Any]:
@@ -144,12 +161,25 @@ def city_as_text(table: dict[str, Any]) -> str:
         f"tiles {table['tiles'] or 'not published'}",
         f"{'kind':<9}{'name':<24}{'count':>12}{'MB':>9}{'version':>9}  source",
     ]
-    for item in table["items"]:
+    zone = None
+    for item in sorted(table["items"], key=lambda item: (_PLACES.index(item["zone"]), item["kind"], item["name"])):
+        if item["zone"] != zone:
+            zone = item["zone"]
+            lines.append(f"-- {ZONES[zone].title} {ZONES[zone].title_en}" if zone else "-- 未归库 in no repository")
+            lines += _delivered(table["deliveries"]) if zone == "collected" else []
         size = "-" if item["bytes"] is None else f"{item['bytes'] / 1e6:.1f}"
         source = item["lineage"]["source"][:60]
         last = str(item["versions"][-1]["number"]) if item.get("versions") else "-"
         lines.append(f"{item['kind']:<9}{item['name']:<24}{item['count']:>12,}{size:>9}{last:>9}  {source}")
     return "\n".join(lines)
+
+
+def _delivered(deliveries: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for card in deliveries:
+        files = card["files"] or []
+        size = sum(file["bytes"] for file in files) / 1e6
+        told = ", ".join(word for word in (card["crs"], card["licence"]) if word)
+        yield f"{'source':<9}{card['name']:<24}{len(files):>6} files{size:>9.1f}{'-':>9}  {card['kind']}: {told}"
 
 
 def changes_as_text(changes: Changes, versions: Sequence[Version]) -> str:

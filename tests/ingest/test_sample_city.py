@@ -8,6 +8,7 @@ import pytest
 from ingest.run import IngestOptions, build
 from ingest.sample.make import make_sample
 from twin.city import open_city
+from twin.template import describe_city
 from twin.workers import Workers
 
 
@@ -73,3 +74,14 @@ def test_community_population_adds_up_to_the_people_of_the_delivery(delivered):
         rows = list(csv.DictReader(file))
     assert len(population) == len(rows)
     assert population.column("people_night").sum() == sum(float(row["夜间人口"]) for row in rows)
+
+
+def test_every_item_lies_in_one_repository_and_names_the_sources_it_came_from(delivered):
+    told = describe_city(delivered[0])
+    assert {row["zone"] for row in told["items"]} == {"collected", "base", "theme"}
+    cards = {card["name"]: card for card in told["deliveries"]}
+    for row in told["items"]:
+        if row["kind"] != "document":
+            assert row["sources"], row["name"]
+            assert all(file["digest"] for name in row["sources"] for file in cards[name]["files"])
+    assert all(card["files"] and card["licence"] for card in cards.values())
