@@ -17,6 +17,8 @@ import shapely
 from numpy.typing import NDArray
 
 from ingest.formats.columns import ARROW_ERRORS, ARROW_SUFFIXES, are_columns_plain, read_columns
+from ingest.formats.graphml import GRAPHML_SUFFIX, read_graphml
+from ingest.formats.osm import is_osm, read_osm
 from ingest.formats.parquet import PARQUET_SUFFIXES, read_parquet
 from ingest.reading import Delivery, RawTable
 from twin.errors import SourceError
@@ -40,6 +42,10 @@ def read_vector(path: Path, delivery: Delivery) -> RawTable:
     """
     if path.suffix.lower() in PARQUET_SUFFIXES:
         return read_parquet(path, delivery)
+    if path.suffix.lower() == GRAPHML_SUFFIX:
+        return read_graphml(path, delivery)
+    if is_osm(path) and not delivery.source.layer:
+        return read_osm(path, delivery)
     shown, source = delivery.shown(path), delivery.source
     layer = _choose_layer(path, source.layer, shown)
     shape = path.suffix.lower() == ".shp"

@@ -11,9 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from xml.etree import ElementTree
-from xml.parsers import expat
 
 import pyproj
 
@@ -21,13 +20,13 @@ from ingest.citymodel.appearance import Looks
 from ingest.citymodel.gmlbody import body_of, points_of
 from ingest.citymodel.meter import Meter, local
 from ingest.citymodel.model import Body, Census
+from ingest.formats.xml import refuse_doctype
 from twin.errors import SourceError
 
 DEEPEST = 200
 _MEMBERS = frozenset({"cityObjectMember", "featureMember", "featureMembers"})
 _COUNTED = frozenset({"TINRelief", "Triangle", "Polygon"})
 _CODE = re.compile(r"EPSG(?:/[^/]*/|::?|:[^:]*:)(\d+)", re.IGNORECASE)
-_PROLOG_STEP = 4096
 
 
 def read_citygml(
@@ -41,7 +40,7 @@ def read_citygml(
     raises      SourceError for XML that is damaged, carries a document type, states two CRSs or is no CityGML
     """
     with path.open("rb") as file:
-        _refuse_doctype(file, shown)
+        refuse_doctype(file, shown, "CityGML")
         file.seek(0)
         scan = _Scan(Meter(file, shown), shown, wanted, axes, census, looks)
         try:
@@ -50,26 +49,6 @@ def read_citygml(
             raise SourceError(f"{shown}: damaged or cut short XML ({str(err)[:100]}); ask for the file again") from err
         except (LookupError, UnicodeError) as err:
             raise SourceError(f"{shown}: text encoding of the XML cannot be read ({str(err)[:100]})") from err
-
-
-def _refuse_doctype(file: BinaryIO, shown: str) -> None:
-    """Reads up to the first element and stops at a document type: entities cannot be declared anywhere else."""
-    found: list[str] = []
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = lambda *_: found.append("doctype")
-    parser.StartElementHandler = lambda *_: found.append("element")
-    while not found:
-        block = file.read(_PROLOG_STEP)
-        try:
-            parser.Parse(block, not block)
-        except expat.ExpatError as err:
-            if not found:
-                line = str(err)[:100]
-                raise SourceError(f"{shown}: damaged or cut short XML ({line}); ask for the file again") from err
-        except (LookupError, UnicodeError) as err:
-            raise SourceError(f"{shown}: text encoding of the XML cannot be read ({str(err)[:100]})") from err
-    if found[0] == "doctype":
-        raise SourceError(f"{shown}: the XML declares a document type (entities); refused, CityGML needs none")
 
 
 class _Scan:

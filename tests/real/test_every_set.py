@@ -25,7 +25,7 @@ from twin.outcome import Report
 from twin.workers import Workers
 
 ROOT = Path(__file__).parents[2]
-NO_SOURCE = {"3dtiles-reference", "china-roads-traffic"}
+NO_SOURCE = {"3dtiles-reference"}
 pytestmark = pytest.mark.real
 
 
@@ -144,9 +144,11 @@ ROWS = (
         source("trajectories", "demodata_geolife.gpkg", columns={"source_id": "trajectory_id", "time": "t"}),),
         "EPSG:32650", {"layer/trajectory": 5}, {"layer/trajectory": (116.2945, 39.8624, 116.5926, 40.0825)},
         tolerance=2e-3),
-    # Two of the 350 points lie within 0.1 m and have no id: without one of its own a row is its place.
+    # Two of the 350 points share one place and have no id: without one of its own a row is its place.
     Row("ecuador", "landslide-ecuador", (source("hazards", "lsl.csv", "EPSG:32717"),), "EPSG:32717",
         {"layer/hazard_site": 349}, skipped=1),
+    Row("shenzhen", "china-roads-traffic", (source("roads", "G.graphml", "EPSG:4326"),), "EPSG:32650",
+        {"layer/road": 4_009}, {"layer/road": (113.9970, 22.5167, 114.0399, 22.5505)}, tolerance=1e-3),
     Row("houses", "risk", (
         source("facilities", "FL_entity_Acelhuate_houses.xlsx", "EPSG:4326", layer="assets",
                columns={"lon": "longitude", "lat": "latitude"}),), "EPSG:32616",
@@ -240,3 +242,19 @@ def test_the_trajectories_of_geolife_have_the_fixes_and_lengths_of_their_page(da
         assert layer.column("length")[row] == pytest.approx(known[key][1], rel=1e-3)
     assert sorted(set(layer.column("tracker").tolist())) == ["0", "19", "2"]
     assert min(layer.column("begin_time")) > "2008-12-11"
+
+
+def test_the_road_graph_of_shenzhen_is_as_long_as_its_page_says(data, tmp_path):
+    city = opened(next(row for row in ROWS if row.name == "shenzhen"), data, tmp_path)
+    ingest(city)
+    roads = city.store.read_layer("road")
+    said = [json.loads(text) for text in roads.column("attributes").tolist()]
+    assert sum(float(row["length"]) for row in said) == pytest.approx(337_342.582, abs=0.01)
+    geodesic = pyproj.Geod(ellps="WGS84")
+    lonlat = [city.frame.to_lonlat(shapely.get_coordinates(shape)) for shape in roads.geometry]
+    assert sum(geodesic.line_length(*line.T) for line in lonlat) == pytest.approx(337_342.6, rel=3e-3)
+    assert "景田路" in roads.column("name").tolist()
+    assert set(roads.column("road_class").tolist()) <= {"motorway", "trunk", "primary", "secondary", "tertiary",
+                                                        "residential", "lane", "path"}  # fmt: skip
+    ends = {tuple(oid.split("-")[:2]) for oid in roads.oid.tolist()}
+    assert len({node for pair in ends for node in pair}) == 1_751
