@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 # People of a block that several outlines share would count once for each.
+# Metres a storey; the most has one to spare for the roof, and for halls.
+_LEAST, _MOST = 2.0, 6.0
 _COUNTS = ("people_day", "people_night")
 
 
@@ -78,7 +80,8 @@ class Merged:
 def match(first: Layer, second: Layer, rules: MergeRules) -> Pairs:
     """Pairs of features that are the same thing; every feature of the second finds its best of the first, or none.
 
-    rule    areas by intersection over union or by coverage of the smaller; points by distance to the area. The larger
+    rule    areas by intersection over union or by coverage of the smaller; points by distance to the area, unless the
+            height of the point is below 2 m a storey of the outline, or above 6 m a storey and 6 m more. The larger
             common area wins, then the better score, then the smaller oid. A feature of the first that none chose but
             that lies inside one (by coverage) shares it.
     raises  FrameMismatchError where the layers lie in different frames
@@ -126,8 +129,18 @@ def _points(
 ) -> tuple[Rows, Rows, Floats, Floats, Flags]:
     rows = np.flatnonzero(point)
     k, a = tree.query(second.geometry[rows], predicate="dwithin", distance=rules.reach)
+    fits = _plausible(first, second, a, rows[k])
+    k, a = k[fits], a[fits]
     away = shapely.distance(first.geometry[a], second.geometry[rows[k]])
     return a, rows[k], 1.0 - away / max(rules.reach, 1e-9), np.zeros(len(a)), np.zeros(len(a), dtype=bool)
+
+
+def _plausible(first: Layer, second: Layer, a: Rows, b: Rows) -> Flags:
+    """False where the storeys of an outline cannot stand in the height of a point: a shed in a yard, a tower behind."""
+    if "storeys" not in first.columns or "height" not in second.columns:
+        return np.ones(len(a), dtype=bool)
+    height, storeys = second.columns["height"][b], first.columns["storeys"][a]
+    return ~((height < _LEAST * storeys) | (height > _MOST * (storeys + 1.0)))
 
 
 def merge(first: Layer, second: Layer, rules: MergeRules) -> Merged:

@@ -109,6 +109,14 @@ def test_points_belong_to_the_area_they_lie_in_or_near_and_lonely_ones_are_named
     np.testing.assert_allclose(match(osm, survey, MergeRules(reach=2.0)).score, [1.0, 1.0, 0.5])
 
 
+def test_a_point_whose_height_cannot_hold_the_storeys_is_another_building():
+    osm = layer("osm", [box(0), box(20)], storeys=[4.0, 3.0])
+    survey = layer("survey", shapely.points([(5, 5), (25, 5)]), height=[3.3, 12.0])
+    made = merge(osm, survey, MergeRules())
+    np.testing.assert_array_equal(made.layer.column("height"), [np.nan, 12.0])
+    assert survey.oid[made.left].tolist() == ["survey1"]
+
+
 def test_the_order_of_the_second_source_does_not_matter():
     osm = layer("osm", [box(0), box(12), box(24)])
     survey = layer("survey", [box(6), box(14), box(25), box(-2)], height=[1.0, 2.0, 3.0, 4.0])
@@ -127,6 +135,11 @@ def test_an_empty_source_changes_nothing_and_another_frame_is_refused():
         merge(osm, Layer.empty("building", Frame("EPSG:4547", "1985")), MergeRules())
 
 
+def storeys(row):
+    text = row.get("building:levels") or ""
+    return float(text) if text.isdigit() else np.nan
+
+
 @pytest.fixture
 def campus(data):
     """(OSM footprints, all survey centres, osm id -> survey id as published)."""
@@ -141,7 +154,7 @@ def campus(data):
     names = [row.get("name") or "" for row in said]
     osm = Layer.build(
         "building", FRAME, [str(row["osm_id"]) for row in said], shapely.transform(shapes, FRAME.from_lonlat),
-        {"name": names, "source": ["osm"] * len(said)},
+        {"name": names, "source": ["osm"] * len(said), "storeys": [storeys(row) for row in said]},
     )  # fmt: skip
     matched = [row for row in said if row.get("nlsc_BUILD_ID")]
     xy = [[float(row["nlsc_CENT_E_97"]), float(row["nlsc_CENT_N_97"])] for row in matched]
@@ -160,20 +173,30 @@ def speakers(osm, survey, made):
     return dict(zip(osm.oid[a].tolist(), survey.oid[b].tolist(), strict=True))
 
 
+def checked():
+    with (Path(__file__).parent / "nycu_checked.csv").open(encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["verdict"] != "unsure"]
+
+
 @pytest.mark.real
 def test_campus_footprints_meet_the_survey_as_a_person_would_match_them(campus):
+    """Precision and recall over outlines a person could decide, from storeys, heights, hulls and what stands around.
+
+    Storeys against height is also a rule of the matcher; two rows of the sample hang on it, the others do not.
+    """
     osm, survey, _ = campus
     made = merge(osm, survey, MergeRules())
     found = speakers(osm, survey, made)
-    with (Path(__file__).parent / "nycu_checked.csv").open(encoding="utf-8") as file:
-        checked = [row for row in csv.DictReader(file) if row["verdict"] != "unsure"]
-    same = [row for row in checked if row["verdict"] == "same"]
-    claimed = [row for row in checked if row["osm_id"] in found]
-    right = [row for row in same if found.get(row["osm_id"]) == row["survey_id"]]
-    assert len(checked) >= 39
-    assert len(right) / len(claimed) >= 0.98
-    # One survey centre lies 4.7 m off; a reach that wide lets a wrong part speak for another building.
-    assert len(right) / len(same) >= 0.95
+    rows = checked()
+    same = [row for row in rows if row["verdict"] == "same"]
+    claimed = [row for row in rows if row["osm_id"] in found]
+    right = [row for row in same if found.get(row["osm_id"], "-") in row["survey_id"].split("|")]
+    figures = {"checked": len(rows), "precision": len(right) / len(claimed), "recall": len(right) / len(same)}
+    assert len(rows) >= 115
+    assert sum(row["verdict"] == "none" for row in rows) >= 20
+    # What is missed: one record for two outlines, a centre 4 m off, a roof of metal inside an office.
+    assert figures["precision"] >= 0.98, figures
+    assert figures["recall"] >= 0.94, figures
     assert len(made.layer) == 319
     assert len(made.outcomes) + len(made.left) + len(found) == len(survey) == 2257
     assert np.count_nonzero(~np.isnan(made.layer.column("height"))) == len(found)
@@ -186,5 +209,5 @@ def test_campus_matches_beside_the_published_267(campus):
     assert (sum(map(bool, published.values())), sum(not word for word in published.values())) == (267, 52)
     both = {oid for oid in found if published[oid]}
     # The published join takes any survey building within some 30 m; ours wants the centre in or at the footprint.
-    assert len(found) == 221
-    assert len(both) == 216
+    assert len(found) == 219
+    assert len(both) == 214
