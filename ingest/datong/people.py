@@ -21,6 +21,7 @@ _HOMES, _SHOPS, _WORKS, _OFFICE, _SCHOOL, _CARE = (
 _DAY = {_HOMES: 95.0, _SHOPS: 45.0, _WORKS: 110.0, _OFFICE: 22.0, _SCHOOL: 14.0, _CARE: 26.0}
 _NIGHT = {_HOMES: 36.0, _SHOPS: 700.0, _WORKS: 900.0, _OFFICE: 900.0, _CARE: 60.0}
 _FULL_WIDTH = str.maketrans("0123456789", "0123456789")
+MOVED = 0.04
 ADDRESS_COLUMNS = ("地址编码", "标准地址", "省", "市", "区县", "街道", "社区", "道路", "门牌号", "经度", "纬度")
 
 
@@ -167,7 +168,56 @@ def addresses(
         division.streets[place], division.names[place], road, number, *gcj02_from_wgs84(lonlat).round(6).T,
     ], strict=True)))  # fmt: skip
     table["标准地址"] = _written(rng, table, unit[rows], batch.name[rows])
+    _moved(rng, table, roads, np.column_stack([u, v]))
+    _slipped(rng, table)
     return Addresses(table, code_of_lot[rank])
+
+
+def _moved(rng: np.random.Generator, table: pd.DataFrame, roads: Table, at: Floats) -> None:
+    """A few places stand 5 to 30 m off, on the way to the street: the vendor's car took them at the gate."""
+    rows = np.flatnonzero(rng.random(len(table)) < MOVED)
+    named = roads.take((roads.columns["name"] != "") & (roads.columns["road_class"] != "rail"))
+    points = shapely.points(at[rows])
+    line = shapely.STRtree(named.geometry).query_nearest(points, all_matches=False)[1]
+    road = named.geometry[line]
+    foot = shapely.get_coordinates(shapely.line_interpolate_point(road, shapely.line_locate_point(road, points)))
+    way = foot - at[rows]
+    away = np.maximum(np.hypot(*way.T), 1e-6)
+    far = np.minimum(rng.uniform(5.0, 30.0, len(rows)), away)
+    lonlat = FRAME.to_lonlat(at[rows] + way * (far / away)[:, None] + ORIGIN)
+    table.iloc[rows, [ADDRESS_COLUMNS.index("经度"), ADDRESS_COLUMNS.index("纬度")]] = gcj02_from_wgs84(lonlat).round(6)
+
+
+def _slipped(rng: np.random.Generator, table: pd.DataFrame) -> None:
+    """A few texts are typed as people type: traditional characters, numerals, no word for road, 之, 甲, a wrong one."""
+    kind = rng.choice(len(_SLIPS) + 1, len(table), p=[1.0 - 0.015 * len(_SLIPS)] + [0.015] * len(_SLIPS))
+    texts = [
+        _SLIPS[slip - 1](text, road, str(number)) if slip else text
+        for slip, text, road, number in zip(kind, table["标准地址"], table["道路"], table["门牌号"], strict=True)
+    ]
+    table["标准地址"] = texts
+
+
+def _numeral(number: str) -> str:
+    return "".join("零一二三四五六七八九"[int(digit)] for digit in number)
+
+
+def _wrong(road: str) -> str:
+    near = str.maketrans("清和永文武泰东西南北新平", "青河咏纹五太冬夕男比心苹")
+    slipped = road.translate(near)
+    at = next((k for k, c in enumerate(slipped) if c != road[k]), 0)
+    return road[:at] + slipped[at] + road[at + 1 :]
+
+
+# (text, road, number) -> the text with one slip; full width leaves the text as it is.
+_SLIPS = (
+    lambda text, road, number: text.replace("号", "號").replace("区", "區").replace("楼", "樓"),
+    lambda text, road, number: text.replace(f"{road}{number}号", f"{road}{_numeral(number)}号"),
+    lambda text, road, number: text.replace(road, road.rstrip("街路巷"), 1) if len(road) > 2 else text,
+    lambda text, road, number: text.replace(f"{number}号", f"{number}之1号", 1),
+    lambda text, road, number: text.replace(f"{number}号", f"甲{number}号", 1),
+    lambda text, road, number: text.replace(road, _wrong(road), 1),
+)
 
 
 def _written(

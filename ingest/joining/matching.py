@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from twin.analysis.address_words import Address, agreement, parse
+from twin.analysis.address_words import Address, agreement, parse, parse_all
 from twin.features import Layer, objects
 from twin.options import option
 from twin.outcome import Outcome
@@ -31,8 +31,10 @@ def match_addresses(addresses: Layer, buildings: Layer, options: MatchOptions) -
 
     rule    inside a footprint 0.9, else falling from 0.8 to 0 at `distance`; 0.25 more where the address says the
             building's name; where the building brings an address or a number of its own (3号楼), up to 0.25 more as
-            road, number and building agree, up to 0.5 less as they contradict. The best candidate wins, then the
-            nearer, then the smaller oid. A building takes its best address where its own source gave none.
+            road, number and building agree, up to 0.5 less as they contradict. An address outside all footprints loses
+            up to 0.5 for a building that another address lies in whose road, number or building contradict. The best
+            candidate wins, then the nearer, then the smaller oid. A building takes its best address where its own
+            source gave none.
     """
     figures = {"addresses": len(addresses), "addresses_matched": 0, "buildings_with_address": 0}
     if not len(addresses) or not len(buildings):
@@ -42,6 +44,7 @@ def match_addresses(addresses: Layer, buildings: Layer, options: MatchOptions) -
     named = _says_name(addresses.column("text"), buildings.column("name"), address, building)
     agrees = _agreement(addresses, buildings, address, building)
     score = score + _NAMED * named + np.where(agrees > 0.0, _AGREES, _CONTRADICTS) * agrees
+    score = score + _CONTRADICTS * _taken(addresses, address, building, distance)
     score = np.round(np.clip(score, 0.0, 1.0), 3)
     rank = np.argsort(np.argsort(buildings.oid.astype(str), kind="stable"), kind="stable")
     order = np.lexsort((rank[building], distance, -score, address))
@@ -88,6 +91,22 @@ def _agreement(
         if row not in said:
             said[row] = parse(str(addresses.column("text")[row]))
         result[pair] = agreement(said[row], known[int(building[pair])])
+    return result
+
+
+def _taken(
+    addresses: Layer, address: NDArray[np.intp], building: NDArray[np.intp], distance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """-1..0 for every pair: how far an address outside all footprints contradicts one that lies in the building."""
+    inside = np.flatnonzero(distance <= 0.0)
+    homed = np.isin(address, address[inside])
+    holder = dict(zip(building[inside[::-1]].tolist(), address[inside[::-1]].tolist(), strict=True))
+    pairs = np.flatnonzero(~homed & np.isin(building, list(holder)))
+    rows = sorted({*address[pairs].tolist(), *(holder[b] for b in building[pairs].tolist())})
+    said = dict(zip(rows, parse_all(addresses.column("text")[rows].tolist()), strict=True))
+    result = np.zeros(len(address))
+    for pair in pairs.tolist():
+        result[pair] = min(0.0, agreement(said[int(address[pair])], said[holder[int(building[pair])]]))
     return result
 
 
