@@ -192,7 +192,7 @@ def wgs84_from_gcj02(lonlat: ArrayLike) -> Floats:
     """WGS 84 (lon, lat) of GCJ-02 (lon, lat), degrees (n, 2), by fixed-point iteration; there and back below 1 mm."""
     target = np.asarray(lonlat, dtype=np.float64).reshape(-1, 2)
     guess = target.copy()
-    for _ in range(8):
+    for _ in range(5):  # each step leaves less than a hundredth of the error: 600 m, 3 m ... below 1e-5 mm
         guess = guess - (gcj02_from_wgs84(guess) - target)
     return guess
 
@@ -210,7 +210,7 @@ def gcj02_from_bd09(lonlat: ArrayLike) -> Floats:
     """GCJ-02 (lon, lat) of BD-09 (lon, lat), degrees (n, 2), by fixed-point iteration; there and back below 1 mm."""
     target = np.asarray(lonlat, dtype=np.float64).reshape(-1, 2)
     guess = target - np.array([0.0065, 0.006])
-    for _ in range(10):
+    for _ in range(6):  # each step leaves about a fiftieth of the error
         guess = guess - (bd09_from_gcj02(guess) - target)
     return guess
 

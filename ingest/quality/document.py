@@ -16,7 +16,17 @@ from ingest.conform import VOCABULARY
 from ingest.observations import LiveTables
 from ingest.quality import maps, shapes
 from ingest.quality.maps import Sheet
-from ingest.quality.measures import MEASURES, QUALITIES, STANDARD, Finding, sort_outcomes, sort_warnings
+from ingest.quality.measures import (
+    ANNEX_D,
+    LISTED,
+    MEASURES,
+    QUALITIES,
+    SCHEMA,
+    STANDARD,
+    Finding,
+    sort_outcomes,
+    sort_warnings,
+)
 from ingest.quality.temporal import observation_quality
 from ingest.reading import Reading
 from twin.city import Source
@@ -84,12 +94,14 @@ def quality_document(
     for source, reading in readings:
         place = _places(reading.noun, frame)
         here = place.rows(outcome.oid for outcome in off)
-        outcomes = [*reading.outcomes, *late.get(source.name, ()), *(o for o in off if o.oid in here)]
-        told = _told(source, reading, outcomes, place)
+        outcomes = [*reading.outcomes, *(o for o in off if o.oid in here)]
+        met = _met(late.get(source.name, ()), _delivered(reading), place)
+        told = [*_told(source, reading, outcomes, place), *met]
         found, times = _looked_up(source, reading, streams, targets, place)
         picture = _map(reading.noun, [*told, *found], place, sheets)
         sources.append(_entry(source, reading, frame, [*told, *found]) | {"times": times, "map": picture})
     return {
+        "schema": SCHEMA,
         "standard": STANDARD,
         "frame": {"crs": frame.crs, "vertical": frame.vertical},
         "totals": _totals(sources),
@@ -112,6 +124,24 @@ def _joined_outcomes(
     return found
 
 
+def _met(outcomes: Iterable[Outcome], delivered: int, place: _Place) -> list[Finding]:
+    """What only showed when sources of a class met; an identifier that two sources share is no fault of either."""
+    return [
+        Finding(
+            "shared_id" if code == "duplicate_id" else code,
+            len(items),
+            delivered,
+            place.of(o.oid for o in items),
+            _named(items),
+        )
+        for code, items in sort_outcomes(outcomes).items()
+    ]
+
+
+def _named(items: Sequence[Outcome]) -> tuple[str, ...]:
+    return tuple(f"{o.oid}: {o.reason.split(',置空')[0]}" for o in items[:LISTED])
+
+
 def _places(noun: Any, frame: Frame) -> _Place:
     if isinstance(noun, Layer):
         return _Place(noun.oid, shapes.centres(noun.geometry))
@@ -127,17 +157,16 @@ def _told(source: Source, reading: Reading, outcomes: Iterable[Outcome], place: 
     delivered = _delivered(reading)
     sorted_ = sort_outcomes(outcomes)
     found = {
-        code: Finding(code, len(items), delivered, place.of(o.oid for o in items), tuple(
-            f"{o.oid}: {o.reason.split(',置空')[0]}" for o in items[:3]))
+        code: Finding(code, len(items), delivered, place.of(o.oid for o in items), _named(items))
         for code, items in sorted_.items()
-    }  # fmt: skip
+    }
     for code, (n, lines) in sort_warnings(reading.warnings).items():
         before = found.get(code)
-        found[code] = Finding(code, n + (before.count if before else 0), delivered, examples=lines[:3])
+        found[code] = Finding(code, n + (before.count if before else 0), delivered, examples=lines[:LISTED])
     tally = reading.tally
     if tally.get("invalid"):
         mended = sorted_.get("repaired_geometry", [])
-        shown = tuple(f"{o.oid}: {o.reason.rpartition('repaired: ')[2]}" for o in mended[:3])
+        shown = tuple(f"{o.oid}: {o.reason.rpartition('repaired: ')[2]}" for o in mended[:LISTED])
         found["invalid_geometry"] = Finding(
             "invalid_geometry", tally["invalid"], delivered, place.of(o.oid for o in mended), shown
         )
@@ -192,7 +221,7 @@ def _looked_up(
         return [], {}
     items = [item for item in (*noun.things, *noun.incidents) if item.target_oid]
     lost = [item for item in items if item.target_oid not in targets]
-    examples = tuple(f"{item.oid} -> {item.target_oid}" for item in lost[:3])
+    examples = tuple(f"{item.oid} -> {item.target_oid}" for item in lost[:LISTED])
     findings = [Finding("no_target", len(lost), len(items), place.of(item.oid for item in lost), examples)]
     if noun.values is None:
         return findings, {}
@@ -208,14 +237,15 @@ def _layer_findings(layer: Layer, place: _Place) -> list[Finding]:
         rows["duplicate_geometry"] = shaped[shapes.duplicate_rows(geometry, group)]
     if layer.name in ("building", "landuse", "division"):
         twice = rows.get("duplicate_geometry", ())
-        rows["overlap"] = np.setdiff1d(shaped[shapes.overlap_rows(geometry, group)], twice)
+        near, over = (np.setdiff1d(shaped[found], twice) for found in shapes.overlap_kinds(geometry, group))
+        rows |= {"near_duplicate": near, "overlap": over}
     if layer.name == "building":
         height, storeys, function = (layer.column(name) for name in ("height", "storeys", "function"))
         rows["no_height"] = np.flatnonzero(np.isnan(height) & np.isnan(storeys))
         rows["function_unknown"] = np.flatnonzero((function == "") | (function == "unknown"))
         rows |= shapes.conflicts(layer)
     findings = [
-        Finding(code, len(index), len(layer), place.xy[index], tuple(layer.oid[index][:3].tolist()))
+        Finding(code, len(index), len(layer), place.xy[index], tuple(layer.oid[index][:LISTED].tolist()))
         for code, index in rows.items()
     ]
     if layer.name in ("road", "river"):
@@ -237,6 +267,7 @@ def _entry(source: Source, reading: Reading, frame: Frame, findings: Sequence[Fi
                     "element": measure.element,
                     "title": measure.title,
                     "title_en": measure.title_en,
+                    "annex_d": ANNEX_D[item.code][0] if item.code in ANNEX_D else None,
                     "fault": measure.fault,
                     "count": item.count,
                     "of": item.of,

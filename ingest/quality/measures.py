@@ -12,6 +12,21 @@ from numpy.typing import NDArray
 from twin.outcome import Outcome
 
 STANDARD = "ISO 19157-1:2023"
+SCHEMA = "pingcheng-quality/2"  # of the document; schema.json tells its shape
+LISTED = 50  # features named of each finding; the count says how many there are
+# Measures of ISO 19157:2013 annex D that are counted as the annex defines them: identifier and name.
+ANNEX_D: Mapping[str, tuple[int, str]] = {
+    "missing_features": (6, "number of missing items"),
+    "surplus_features": (2, "number of excess items"),
+    "repeated_feature": (4, "number of duplicate feature instances"),
+    "overlap": (11, "number of invalid overlaps of surfaces"),
+    "undershoot": (23, "number of missing connections due to undershoots"),
+    "duplicate_id": (10, "number of items not compliant with the rules of the conceptual schema"),
+    "out_of_range": (16, "number of items not in conformance with their value domain"),
+    "out_of_domain": (16, "number of items not in conformance with their value domain"),
+    "bad_coordinate": (19, "number of physical structure conflicts"),
+    "not_a_number": (19, "number of physical structure conflicts"),
+}
 QUALITIES: Mapping[str, tuple[str, str]] = {
     "completeness": ("完整性", "Completeness"),
     "logical": ("逻辑一致性", "Logical consistency"),
@@ -60,9 +75,11 @@ MEASURES: Mapping[str, Measure] = {
     "repaired_geometry": Measure(*_TOPOLOGY, "其中已修复", "of these, repaired", fault=False),
     "collapsed_geometry": Measure(*_TOPOLOGY, "面积或长度为零，已略去", "no area or length, left out"),
     "duplicate_geometry": Measure(*_TOPOLOGY, "几何完全相同，标识不同", "same shape under another id"),
+    "near_duplicate": Measure(*_TOPOLOGY, "与另一要素重叠八成以上", "80 % of the shape in another"),
     "overlap": Measure(*_TOPOLOGY, "与邻近要素重叠", "overlaps a neighbour"),
     "undershoot": Measure(*_TOPOLOGY, "端点差一点未相接", "ends just short of a line"),
     "duplicate_id": Measure(*_CONCEPT, "标识重复，已改名", "identifier repeats, renamed"),
+    "shared_id": Measure(*_CONCEPT, "标识与另一来源相同，已改名", "identifier of another source, renamed", fault=False),
     "several_records": Measure(*_CONCEPT, "同一轮廓另有记录", "another record speaks for the outline", fault=False),
     "multi_part": Measure(*_CONCEPT, "多部件，已拆分", "several parts, split"),
     "no_target": Measure(*_CONCEPT, "指向的对象不存在", "refers to an object that is not there"),
@@ -72,7 +89,7 @@ MEASURES: Mapping[str, Measure] = {
     "other": Measure(*_FORMAT, "其他", "other"),
     "no_accuracy": Measure(*_PLACE, "未声明精度", "no accuracy declared"),
     "no_crs": Measure(*_PLACE, "未声明坐标系", "no CRS declared"),
-    "out_of_domain": Measure(*_CLASS, "代码不在值域内", "codes outside the domain"),
+    "out_of_domain": Measure(*_DOMAIN, "代码不在值域内", "codes outside the domain"),
     "function_unknown": Measure(*_CLASS, "用途不明", "use unknown"),
     "storeys_conflict": Measure(*_AMOUNT, "高度与层数矛盾", "height and storeys disagree"),
     "height_sources": Measure(*_AMOUNT, "与合并来源的高度不一致", "height differs from the merged source"),

@@ -7,8 +7,11 @@ from html import escape
 from typing import Any
 
 from ingest.quality.drawing import INKS, definitions, ink, mark, marks_of, share_bar, source_map, time_strip
-from ingest.quality.measures import MEASURES, QUALITIES
+from ingest.quality.measures import ANNEX_D, MEASURES, QUALITIES, SCHEMA
 from ingest.quality.words import BETWEEN, COLUMNS, ELEMENTS, FIGURES, KINDS, STYLE, UNITS
+from twin.errors import MissingInputError
+
+SHOWN = 3  # features named at once; the rest of the list is folded
 
 
 def quality_page(document: Mapping[str, Any], names: tuple[str, str], badges: tuple[str, str] = ("", "")) -> str:
@@ -16,7 +19,12 @@ def quality_page(document: Mapping[str, Any], names: tuple[str, str], badges: tu
 
     names   the city in the local language and in English
     badges  what is always said about the data, in both languages; empty where nothing
+    raises  MissingInputError for a document of another version
     """
+    if document.get("schema") != SCHEMA:
+        raise MissingInputError(
+            "the quality document was written by another version; `twin ingest DIR --force` writes it anew"
+        )
     sections = "".join(_source(source) for source in document["sources"])
     badge = f'<p class="badge">{both(*badges)}</p>' if badges[0] else ""
     return (
@@ -64,7 +72,13 @@ def _summary(document: Mapping[str, Any]) -> str:
 
 
 def _matrix(sources: Sequence[Mapping[str, Any]]) -> str:
-    heads = [("来源", "source"), ("类别", "kind"), ("交付", "delivered"), ("入库", "kept"), ("日期", "date")]
+    heads: list[tuple[str, str]] = [
+        ("来源", "source"),
+        ("类别", "kind"),
+        ("交付", "delivered"),
+        ("入库", "kept"),
+        ("日期", "date"),
+    ]
     heads += [("声明精度", "accuracy")]
     top = "".join(f'<th scope="col">{both(*words)}</th>' for words in heads)
     top += "".join(
@@ -81,8 +95,8 @@ def _matrix_row(source: Mapping[str, Any]) -> str:
     cells = [
         f'<th scope="row"><a href="#{_anchor(source)}">{escape(source["name"])}</a></th>',
         f"<td>{both(*KINDS.get(source['kind'], (source['kind'], '')))}</td>",
-        f'<td class="n">{number(source["delivered"])}{unit}</td>',
-        f'<td class="n">{number(source["kept"])}</td>',
+        f'<td class="n" data-q="交付">{number(source["delivered"])}{unit}</td>',
+        f'<td class="n" data-q="入库">{number(source["kept"])}</td>',
         f'<td class="n">{escape(source["date"]) or "–"}</td>',
         f'<td class="n">{accuracy}</td>',
     ]
@@ -98,7 +112,8 @@ def _matrix_row(source: Mapping[str, Any]) -> str:
         rest = f" <small>+{len(found) - 1}</small>" if len(found) > 1 else ""
         words = first["title"] + (f" {number(first['count'])}" if first["of"] else "")
         cells.append(
-            f'<td class="q" style="color:{INKS[key]}">● <b>{escape(words)}</b>{rest}'
+            f'<td class="q" style="color:{INKS[key]}" data-q="{QUALITIES[key][0]}">● '
+            f'<a href="#{_anchor(source)}-{first["measure"]}"><b>{escape(words)}</b></a>{rest}'
             f'<span class="en" lang="en">{escape(first["title_en"])}</span></td>'
         )
     return f"<tr>{''.join(cells)}</tr>"
@@ -116,7 +131,7 @@ def _source(source: Mapping[str, Any]) -> str:
     clean = not any(row["fault"] for row in rows)
     state = f'<p class="clean">○ {both("各项检查未见问题", "nothing found by any check")}</p>' if clean else ""
     aside = _map(source, marks) + _times(source)
-    body = f"{_facts(source)}{state}{_findings(rows, marks)}{_attributes(source)}{_steps(source)}"
+    body = f"{_facts(source)}{state}{_findings(rows, marks, _anchor(source))}{_attributes(source)}{_steps(source)}"
     figure = f'<div class="aside">{aside}</div>' if aside else ""
     style = " alone" if not aside else "" if shown or source["times"] else " slim"
     return (
@@ -148,7 +163,29 @@ def _facts(source: Mapping[str, Any]) -> str:
     )
 
 
-def _findings(rows: Sequence[Mapping[str, Any]], marks: Mapping[str, int]) -> str:
+def _features(row: Mapping[str, Any], anchor: str) -> tuple[str, str]:
+    """(the features concerned: a few at once, the rest folded; the count, which opens them)."""
+    named, count = row["examples"], number(row["count"]) if row["of"] else "–"
+    first = f'<div class="eg">{escape("；".join(named[:SHOWN]))}</div>' if named else ""
+    if len(named) <= SHOWN:
+        return first, count
+    lines = "".join(f"<li>{escape(name)}</li>" for name in named)
+    of = number(row["count"])
+    title = both(f"前 {len(named)} 个，共 {of}", f"first {len(named)} of {of}")
+    title = both(f"全部 {of} 个", f"all {of}") if len(named) == row["count"] else title
+    # A link to what is inside opens what is folded.
+    folded = f'<details><summary>{title}</summary><ol id="{anchor}-list" class="eg">{lines}</ol></details>'
+    return first + folded, f'<a href="#{anchor}-list">{count}</a>'
+
+
+def _annex(row: Mapping[str, Any]) -> str:
+    if row["annex_d"] is None:
+        return ""
+    name = ANNEX_D[row["measure"]][1]
+    return f'<span class="en" lang="en">ISO 19157 D, {row["annex_d"]}: {escape(name)}</span>'
+
+
+def _findings(rows: Sequence[Mapping[str, Any]], marks: Mapping[str, int], anchor: str) -> str:
     if not rows:
         return ""
     lines = []
@@ -157,13 +194,12 @@ def _findings(rows: Sequence[Mapping[str, Any]], marks: Mapping[str, int]) -> st
         sign = mark(row["measure"], marks[row["measure"]]) if row["measure"] in marks else sign
         quality = MEASURES[row["measure"]].quality
         zh = ELEMENTS.get(row["element"], row["element"])
-        examples = "；".join(row["examples"])
-        more = f'<div class="eg">{escape(examples)}</div>' if examples else ""
+        more, count = _features(row, f"{anchor}-{row['measure']}")
         lines.append(
-            f'<tr class="{"" if row["fault"] else "sub"}"><td class="m">{sign}</td>'
+            f'<tr id="{anchor}-{row["measure"]}" class="{"" if row["fault"] else "sub"}"><td class="m">{sign}</td>'
             f"<td><b>{both(row['title'], row['title_en'])}</b>{more}</td>"
-            f'<td class="el">{both(QUALITIES[quality][0] + " · " + zh, row["element"])}</td>'
-            f'<td class="n">{number(row["count"]) if row["of"] else "–"}</td>'
+            f'<td class="el">{both(QUALITIES[quality][0] + " · " + zh, row["element"])}{_annex(row)}</td>'
+            f'<td class="n">{count}</td>'
             f'<td class="n">{_share(row["count"], row["of"])}</td></tr>'
         )
     head = [("", ""), ("发现", "finding"), ("质量元素", "quality element"), ("数量", "count"), ("占比", "share")]

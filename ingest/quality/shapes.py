@@ -14,6 +14,7 @@ Floats = NDArray[np.float64]
 Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 OVERLAP_AREA, OVERLAP_SHARE = 1.0, 0.02
+NEAR_SHARE = 0.8
 SAME_SHARE = 0.3
 UNDERSHOOT = (0.01, 2.0)
 DIGITS = 0.01
@@ -71,7 +72,12 @@ def meeting_pairs(a: Objects, b: Objects, least: float) -> tuple[Pairs, Floats]:
 
 
 def overlap_rows(geometry: Objects, group: NDArray[Any] | None = None) -> NDArray[np.intp]:
-    """Rows (of each pair the later one) that share over 1 m2 and 2 % of the smaller with another of their group.
+    """Rows (of each pair the later one) that share over 1 m2 and 2 % of the smaller with another of their group."""
+    return np.union1d(*overlap_kinds(geometry, group))
+
+
+def overlap_kinds(geometry: Objects, group: NDArray[Any] | None = None) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(rows with over 80 % of their union with another in common, other rows of `overlap_rows`).
 
     group   (n,) only polygons of equal group count, for example of one level of division; equal shapes do not count,
             they are duplicates
@@ -90,7 +96,9 @@ def overlap_rows(geometry: Objects, group: NDArray[Any] | None = None) -> NDArra
     left, right, limit = left[near], right[near], limit[near]
     shared = shapely.area(shapely.intersection(shapes[left], shapes[right]))
     bad = (shared > limit) & (shared < np.maximum(area[left], area[right]) * (1.0 - 1e-6))
-    return areal[np.unique(right[bad])]
+    near = bad & (shared > NEAR_SHARE * (area[left] + area[right] - shared))
+    alike = np.unique(right[near])
+    return areal[alike], areal[np.setdiff1d(right[bad], alike)]
 
 
 def undershoot_points(lines: Objects) -> Floats:

@@ -126,6 +126,11 @@ a:hover,a:focus-visible{text-decoration:underline}
 .found .el .en,.found b .en{display:block;line-height:1.3}
 .found tr.sub b{font-weight:400;padding-left:12px}
 .found b{font-weight:600}
+.q a{color:inherit}
+details{font-size:12px;margin-top:2px}
+summary{cursor:pointer;color:var(--green);width:max-content;max-width:100%}
+ol.eg{margin:4px 0 4px 26px;max-height:260px;overflow-y:auto}
+ol.eg:target{outline:1px solid var(--gold);outline-offset:4px}
 .eg{font-size:12px;color:var(--soft);overflow-wrap:anywhere;line-height:1.4}
 .mark{vertical-align:-2px;margin-right:5px}
 .attrs{list-style:none;columns:2;column-gap:36px;font-size:13px}
@@ -149,7 +154,21 @@ outline:1px solid #cfc7b8}
 footer{border-top:1px solid var(--line);margin-top:24px;padding-top:12px;padding-bottom:40px;font-size:12px;
 color:var(--soft)}
 @media (max-width:900px){.pair,.pair.slim{grid-template-columns:minmax(0,1fr)}.attrs{columns:1}
-header,main,footer{padding-left:16px;padding-right:16px}.meets{grid-template-columns:minmax(0,1fr)}}
+header,main,footer{padding-left:16px;padding-right:16px}.meets{grid-template-columns:minmax(0,1fr)}
+h1{font-size:24px}.summary dd{font-size:19px}
+.matrix thead,.matrix td.none,.matrix td:not([data-q]){display:none}
+.matrix tr{display:block;padding:10px 0;border-bottom:1px solid var(--line)}
+.matrix th,.matrix td{display:block;border:0;padding:1px 0}
+.matrix td.n{display:inline-block;margin-right:18px}
+.matrix td.n:not([data-q]){display:none}.matrix td.q .en{padding-left:84px}
+.found .el .en+.en{margin-left:6px}
+.matrix td.n::before{content:attr(data-q) " ";color:var(--soft);font-size:12px}
+.matrix td.q::before{content:attr(data-q);display:inline-block;width:84px;font-size:12px}
+.found thead{display:none}.found tr{display:grid;grid-template-columns:22px minmax(0,1fr) auto auto;column-gap:8px;
+padding:8px 0;border-bottom:1px solid var(--line)}
+.found td{border:0;padding:0}.found .el{grid-column:2/5;grid-row:2;min-width:0}
+.found .el .en,.found b .en{display:inline}
+a,summary{padding:4px 0}}
 @media print{body{background:#fff;font-size:11px}.pair{grid-template-columns:minmax(0,1fr) 300px}
 header,main,footer{max-width:none;padding:0}}
 """

@@ -1,5 +1,6 @@
 """A little city with one of each fault: every one is counted, once, under its quality of ISO 19157, and seen."""
 
+import json
 import re
 import time
 from html.parser import HTMLParser
@@ -10,7 +11,7 @@ import pytest
 import shapely
 
 from ingest import repair
-from ingest.quality import shapes
+from ingest.quality import measures, shapes
 from ingest.quality.measures import MEASURES, QUALITIES, REASONS, code_of, sort_warnings
 from ingest.quality.page import quality_page
 from ingest.quality.words import COLUMNS, ELEMENTS, KINDS
@@ -104,9 +105,9 @@ def test_every_fault_is_counted_in_its_quality_class(faulty):
         },
         "logical": {
             "invalid_geometry": 1, "repaired_geometry": 1, "duplicate_geometry": 1, "overlap": 1, "duplicate_id": 1,
-            "out_of_range": 1,
+            "out_of_range": 1, "out_of_domain": 1,
         },
-        "thematic": {"out_of_domain": 1, "function_unknown": 1, "storeys_conflict": 1, "eaves_conflict": 1},
+        "thematic": {"function_unknown": 1, "storeys_conflict": 1, "eaves_conflict": 1},
     }  # fmt: skip
     assert counts(document, "second") == {"positional": {"no_accuracy": 1}}
     assert counts(document, "roads") == {"logical": {"undershoot": 1}}
@@ -232,6 +233,88 @@ def test_the_same_delivery_gives_the_same_document_and_page(faulty):
     first, second = measured(faulty), measured(faulty)
     assert first == second
     assert quality_page(first, ("甲", "A")) == quality_page(second, ("甲", "A"))
+
+
+def fits(value, schema, root):
+    """Whether a JSON value has the shape of a schema, for the few words of JSON Schema that ours uses."""
+    if "$ref" in schema:
+        return fits(value, root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+    if "oneOf" in schema:
+        return sum(fits(value, part, root) for part in schema["oneOf"]) == 1
+    if value != schema.get("const", value) or value not in schema.get("enum", [value]):
+        return False
+    kinds = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
+    kinds |= {"object": dict, "array": list}
+    wanted = schema.get("type", list(kinds))
+    wanted = [wanted] if isinstance(wanted, str) else wanted
+    if not any(isinstance(value, kinds[k]) and isinstance(value, bool) <= (k == "boolean") for k in wanted):
+        return False
+    if isinstance(value, list):
+        sized = schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", 10**9)
+        return sized and all(fits(item, schema.get("items", {}), root) for item in value)
+    if isinstance(value, dict):
+        known, more = schema.get("properties", {}), schema.get("additionalProperties", {})
+        others = {key: item for key, item in value.items() if key not in known}
+        if set(schema.get("required", ())) - set(value) or (others and more is False):
+            return False
+        return all(fits(item, known.get(key, more), root) for key, item in value.items())
+    return True
+
+
+def test_the_document_has_the_shape_that_its_schema_tells(faulty):
+    schema = json.loads((Path(measures.__file__).parent / "schema.json").read_text(encoding="utf-8"))
+    document = measured(faulty)
+    assert fits(document, schema, schema)
+    assert schema["properties"]["schema"]["const"] == measures.SCHEMA
+    for change in ({"schema": "other"}, {"more": 1}, {"sources": [{}]}, {"totals": {}}):
+        assert not fits({**document, **change}, schema, schema)
+
+
+def test_a_document_of_another_version_is_one_clear_line(faulty, tmp_path, capsys):
+    document = measured(faulty)
+    faulty.store.write_document("quality", {key: value for key, value in document.items() if key != "schema"})
+    assert main(["report", str(tmp_path)]) == 2
+    assert "written by another version; `twin ingest DIR --force` writes it anew" in capsys.readouterr().err
+
+
+def test_every_count_opens_the_list_of_the_features_concerned(make_city, write_vector, write_raster, ground):
+    n = 70
+    write_vector("b.gpkg", [box(12 * k, 0) for k in range(n)], BH=[f"h{k:02d}" for k in range(n)])
+    write_raster("dem.tif", ground)
+    city = make_city(
+        {"name": "first", "kind": "footprints", "path": "b.gpkg", "columns": {"source_id": "BH"}},
+        {"kind": "dem", "path": "dem.tif"},
+    )
+    document = measured(city)
+    row = next(r for r in document["sources"][0]["quality"]["completeness"] if r["measure"] == "no_height")
+    assert (row["count"], row["examples"]) == (n, [f"h{k:02d}" for k in range(measures.LISTED)])
+    text = quality_page(document, ("小城", "Tiny"))
+    assert '<a href="#s-first-no_height-list">70</a>' in text
+    assert "前 50 个，共 70" in text
+    assert "<li>h49</li>" in text
+    assert '<a href="#s-first-no_height"><b>' in text
+
+
+def test_an_identifier_that_two_sources_share_is_no_fault_of_the_second(make_city, write_vector, write_raster, ground):
+    write_vector("a.gpkg", [box(0, 0), box(20, 0)], BH=["x1", "x2"], H=[9.0, 9.0])
+    write_vector("b.gpkg", [box(0, 40), box(20, 40)], BH=["x1", "x2"], H=[9.0, 9.0])
+    write_raster("dem.tif", ground)
+    columns = {"source_id": "BH", "height": "H"}
+    city = make_city(
+        {"name": "a", "kind": "footprints", "path": "a.gpkg", "columns": columns},
+        {"name": "b", "kind": "footprints", "path": "b.gpkg", "columns": columns},
+        {"kind": "dem", "path": "dem.tif"},
+    )
+    second = next(s for s in measured(city)["sources"] if s["name"] == "b")
+    assert [(r["measure"], r["count"], r["fault"]) for r in second["quality"]["logical"]] == [("shared_id", 2, False)]
+    assert second["faults"]["logical"] == 0
+
+
+def test_a_shape_with_four_fifths_in_another_is_nearly_a_duplicate():
+    row = np.array([box(0, 0, 20, 10), box(1, 0, 20, 10), box(0, 8, 20, 10), box(50, 0)], dtype=object)
+    near, over = shapes.overlap_kinds(row)
+    assert (near.tolist(), over.tolist()) == ([1], [2])
+    assert shapes.overlap_rows(row).tolist() == [1, 2]
 
 
 def test_the_report_verb_writes_the_page_from_the_store(faulty, tmp_path, capsys):
