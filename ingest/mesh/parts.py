@@ -75,6 +75,14 @@ class Nearby:
 
     __getitem__ = get
 
+    def has(self, key: str) -> bool:
+        """True where the file is there and inside the delivery."""
+        return not isinstance(self._place.find(key), str)
+
+    def lost_libraries(self) -> list[str]:
+        """Names of material libraries asked for that are not there."""
+        return [name for name, state in self.states.items() if name.lower().endswith(".mtl") and state != "present"]
+
     def pictures(self) -> list[str]:
         """Names asked for that are no material library and no buffer."""
         return [name for name in self.states if not name.lower().endswith((".mtl", ".bin"))]
@@ -102,7 +110,7 @@ def pieces_of(path: Path, shown: str, nearby: Nearby) -> Iterator[Piece]:
         raise SourceError(f"{shown}: no mesh that is read; there are {', '.join(SUFFIXES)}")
     options: dict[str, Any] = {}
     if suffix == ".obj":
-        options = _obj_options(path, shown)
+        options = _obj_options(path, shown, nearby)
     elif suffix in (".glb", ".gltf"):
         _check_gltf(path, shown, size)
     elif suffix == ".ply":
@@ -136,7 +144,7 @@ def _opened(path: Path, suffix: str, nearby: Nearby) -> Any:
         raise ValueError(f"its text is not {nearby.encoding}; declare {word} in city.toml") from err
 
 
-def _obj_options(path: Path, shown: str) -> dict[str, Any]:
+def _obj_options(path: Path, shown: str, nearby: Nearby) -> dict[str, Any]:
     """Objects where the file has any, else groups; materials apart where their file is there."""
     kinds: set[bytes] = set()
     library, last = False, b""
@@ -147,7 +155,7 @@ def _obj_options(path: Path, shown: str) -> dict[str, Any]:
             if word in (b"o", b"g"):
                 kinds.add(word)
             elif word == b"mtllib":
-                library = True
+                library = library or nearby.has(line[7:].decode(nearby.encoding, "replace"))
     if last.split()[:1] in ([b"f"], [b"v"]) and len(last.split()) < 4:
         raise SourceError(f"{shown}: cut short in its last line; ask for the file again")
     split_objects = b"o" in kinds

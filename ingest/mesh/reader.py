@@ -175,6 +175,9 @@ class MeshReader:
             worn = worn or any(piece.picture or piece.colour[:, 3].any() for piece in pieces)
             states = Counter(nearby.states[name] for name in nearby.pictures())
             lines += lost_lines(states, shown)
+            lines += [
+                f"{shown}: materials {name} are not in the delivery; no colours" for name in nearby.lost_libraries()
+            ]
             tally.update(files=1, objects=len({piece.name for piece in pieces}))
             tally.update({"vertices": sum(len(piece.vertices) for piece in pieces)})
             tally.update({"triangles": sum(len(piece.faces) for piece in pieces)})

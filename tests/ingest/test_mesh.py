@@ -162,6 +162,13 @@ def test_a_picture_of_an_obj_that_cannot_be_had_costs_its_texture(line, word, re
         assert any("1 of 1 texture images" in text and word in text for text in reading.warnings)
 
 
+def test_an_obj_without_its_materials_has_the_same_objects_and_says_so(read):
+    reading, solids = read("a.obj", OBJ, extra=ORIGIN)
+    assert solids.oid.tolist() == ["north/1", "south"]
+    assert solids.skin is None
+    assert reading.warnings == ("a.obj: materials a.mtl are not in the delivery; no colours",)
+
+
 def test_groups_are_objects_where_there_are_no_objects_and_a_bare_file_is_one(read):
     plain = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\n"
     _, solids = read("roofs.obj", plain + "g a\nf 1 2 3\ng b\nf 1 2 4\n", extra=ORIGIN)
