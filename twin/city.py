@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twin.datums import resolve_crs
+from twin.deliveries import with_companions
 from twin.errors import MissingInputError, OptionsError, SourceError
 from twin.features import FEATURE_CLASSES, Layer
 from twin.frames import Frame
@@ -53,11 +54,6 @@ SOURCE_KINDS = (
     "observations",
     "incidents",
 )
-
-_COMPANIONS = {
-    ".shp": (".dbf", ".shx", ".prj", ".cpg"), ".obj": (".mtl",), ".asc": (".prj",),
-    ".tif": (".tfw", ".prj", ".tif.aux.xml"), ".jpg": (".jgw", ".prj", ".jpg.aux.xml"), ".png": (".pgw", ".prj"),
-}  # fmt: skip
 
 STAGE_SECTIONS = ("ingest", "l2", "l3", "zones", "tiles", "server")
 
@@ -103,15 +99,7 @@ class Source:
 
     def delivered(self, root: Path) -> list[Path]:
         """Every file of the delivery: those it names, their companions, and all below a folder; sorted."""
-        found: list[Path] = []
-        for path in self.files(root):
-            if path.is_dir():
-                found += (inner for inner in path.rglob("*") if inner.is_file())
-                continue
-            suffixes = _COMPANIONS.get(path.suffix.lower(), ())
-            beside = {path.with_suffix(kind) for suffix in suffixes for kind in (suffix, suffix.upper())}
-            found += [path, *(other for other in beside if other.is_file())]
-        return sorted(set(found))
+        return with_companions(self.files(root))
 
     def files(self, root: Path) -> list[Path]:
         """The files it names, sorted; SourceError where one is missing or a glob finds nothing."""
