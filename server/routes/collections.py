@@ -83,7 +83,7 @@ def list_items(
     _, item = geo.find(here.city.store, collection_id)
     equals = _equals(request, _queryables(here, item))
     box = _read_bbox(asked.bbox)
-    # No feature here has a time of its own, so every interval that can be read holds all of them.
+    # Only divisions have days of their own, and /divisions?on= asks for those: an interval that can be read holds all.
     _check_datetime(asked.moment)
     size = min(_whole(asked.limit, "limit", 100, least=1), here.settings.max_items)
     start = _whole(asked.after, "after", 0, least=0)

@@ -102,6 +102,7 @@ export const en: Record<MessageKey, string> = {
   "card.base": "Base elevation",
   "card.year": "Built",
   "card.structure": "Structure",
+  "card.from": "Given by",
   "card.area": "Footprint",
   "card.heritage": "Heritage",
   "card.roof": "Roof",

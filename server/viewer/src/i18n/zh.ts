@@ -100,6 +100,7 @@ export const zh = {
   "card.base": "基底高程",
   "card.year": "建成",
   "card.structure": "结构",
+  "card.from": "各值出处",
   "card.area": "占地",
   "card.heritage": "文物",
   "card.roof": "屋顶",

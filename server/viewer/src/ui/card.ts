@@ -26,6 +26,7 @@ export function buildingCard(app: App, feature: Feature, part: P | undefined): N
   if (has(p["year_built"])) fill(list, line(say("card.year"), figure(p["year_built"], 0)));
   if (has(p["structure"]) && p["structure"] !== "unknown") fill(list, line(say("card.structure"), word(lang, "structure", String(p["structure"]))));
   fill(list, line(say("card.area"), `${figure(areaOf(feature.geometry), 0)} m²`));
+  if (has(p["provenance"])) fill(list, line(say("card.from"), giversOf(p["provenance"] as P)));
   return [heightBlock(lang, p), list, heritageBlock(lang, p, part), zoneBlock(app, String(p["oid"] ?? feature.id), zoneOf(p))].filter(
     (node): node is HTMLElement => node !== null,
   );
@@ -36,6 +37,12 @@ export function titleOf(lang: Lang, p: P): [string, string] {
   const first = named(lang, p["name"] as string, p["name_en"] as string);
   const second = named(lang === "zh" ? "en" : "zh", p["name"] as string, p["name_en"] as string);
   return [first || text(lang, "card.noname"), second === first ? "" : second];
+}
+
+/** Which source gave which values of a merged building. */
+function giversOf(provenance: P): string {
+  const cards = Object.entries(provenance).filter(([name]) => name !== "instead_of");
+  return cards.map(([name, card]) => `${name}: ${(((card as P)["gave"] as string[] | undefined) ?? []).join(", ")}`).join(" · ");
 }
 
 function addressOf(p: P): string {
