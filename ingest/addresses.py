@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from ingest.conform import column_mapping
-from ingest.formats.spreadsheet import read_spreadsheet
+from ingest.formats.spreadsheet import column_names, read_spreadsheet
 from ingest.formats.words import numbers
 from ingest.reading import Delivery, RawTable
 from twin.errors import SourceError
@@ -27,6 +27,8 @@ def read_table(path: Path, delivery: Delivery) -> RawTable:
     """A text table or a sheet as it is, every value text, no geometry yet.
 
     encoding    declared, else UTF-8 (with or without byte order mark)
+    names       of two columns with one name the first keeps it, the next is "name (2)", and a note says so
+    rows        without any value are left out
     raises      SourceError for a wrong encoding (with the one that fits), an empty file, rows of unequal length
     """
     if path.suffix.lower() == ".xlsx":
@@ -36,8 +38,9 @@ def read_table(path: Path, delivery: Delivery) -> RawTable:
     codec = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
     try:
         table = pd.read_csv(
-            path, sep=_separator(path, codec), dtype=str, keep_default_na=False, encoding=codec, engine="c"
-        )
+            path, sep=_separator(path, codec), dtype=str, keep_default_na=False, encoding=codec, engine="c",
+            header=None, skipinitialspace=True,
+        )  # fmt: skip
     except UnicodeDecodeError as err:
         raise SourceError(f"{shown}: text is not {encoding}; {_fitting(path)}") from err
     except LookupError as err:
@@ -46,9 +49,11 @@ def read_table(path: Path, delivery: Delivery) -> RawTable:
         raise SourceError(f"{shown}: the file is empty; a table needs at least its line of column names") from err
     except (pd.errors.ParserError, csv.Error) as err:
         raise SourceError(f"{shown}: {str(err).splitlines()[0]}; quote values that hold the separator") from err
-    names = [str(name).strip() for name in table.columns]
-    fields = {name: table.iloc[:, k].to_numpy(dtype=object) for k, name in enumerate(names)}
-    return RawTable(fields, np.full(len(table), None, dtype=object), "", shown)
+    names, notes = column_names([str(name).strip() for name in table.iloc[0]], shown)
+    table = table.iloc[1:].fillna("")
+    table = table[(table != "").any(axis=1)]
+    fields = {name: table.iloc[:, k].to_numpy(dtype=object) for k, name in enumerate(names) if name}
+    return RawTable(fields, np.full(len(table), None, dtype=object), "", shown, tuple(notes))
 
 
 def _separator(path: Path, codec: str) -> str:

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,7 @@ class HeightReader:
         lineage = delivery.lineage()
         with ExitStack() as stack:
             sheets = [stack.enter_context(open_sheet(path, delivery, frame)) for path in delivery.files()]
-            for sheet in sheets:
-                if sheet.dataset.count != 1:
-                    raise SourceError(f"{sheet.shown}: {sheet.dataset.count} bands; a {self.kind} has one")
+            sheets = [replace(sheet, band=_band(sheet, delivery, self.kind)) for sheet in sheets]
             shifts = dict.fromkeys(self._shift(delivery, frame, sheet)[1] for sheet in sheets)
             box = common_box(sheets, frame)
             values = _mosaic(sheets, box)
@@ -125,6 +123,25 @@ class Sheet:
     crs: str
     steps: tuple[str, ...] = ()
     stated: str = ""
+    band: int = 1
+
+
+def _band(sheet: Sheet, delivery: Delivery, kind: str) -> int:
+    """The band with the heights: the only one, or `extra.band`, by number or by its description."""
+    wanted, dataset = delivery.source.extra.get("band"), sheet.dataset
+    if wanted is None:
+        if dataset.count != 1:
+            raise SourceError(
+                f"{sheet.shown}: {dataset.count} bands; a {kind} has one; name it in extra = {{ band = 1 }}"
+            )
+        return 1
+    named = [word or "" for word in dataset.descriptions]
+    if isinstance(wanted, str) and wanted in named:
+        return named.index(wanted) + 1
+    if isinstance(wanted, int) and 1 <= wanted <= dataset.count:
+        return wanted
+    have = ", ".join(filter(None, named)) or f"1..{dataset.count}"
+    raise SourceError(f"{sheet.shown}: no band {wanted!r} (extra.band); the file has {have}")
 
 
 @contextmanager
@@ -239,7 +256,7 @@ def _mosaic(sheets: Sequence[Sheet], box: GeoBox) -> NDArray[np.float32]:
 
 
 def _sheet_values(sheet: Sheet, box: GeoBox) -> tuple[NDArray[np.float32], tuple[int, int]]:
-    raw = sheet.dataset.read(1)
+    raw = sheet.dataset.read(sheet.band)
     values = raw.astype(np.float32)
     values[~_known(raw, sheet)] = np.nan
     offset = offset_in(sheet, box)
@@ -254,7 +271,7 @@ def _sheet_values(sheet: Sheet, box: GeoBox) -> tuple[NDArray[np.float32], tuple
 
 
 def _known(raw: NDArray[Any], sheet: Sheet) -> NDArray[np.bool_]:
-    known = sheet.dataset.read_masks(1) > 0
+    known = sheet.dataset.read_masks(sheet.band) > 0
     if raw.dtype.kind == "f":
         known &= np.isfinite(raw)
     if not math.isnan(sheet.nodata):

@@ -33,6 +33,18 @@ OGR_ERRORS = (
 )
 _NEUTRAL = "ISO-8859-1"  # every byte survives it, so that text can be decoded here, value by value
 _GUESSES = ("utf-8", "gb18030", "big5")
+_SEQUENCES = (".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson")
+# Code pages as .cpg files write them: "936", "ANSI 936", "GB18030", "8859-1" -> the codec.
+_PAGES = {
+    "936": "gbk", "2312": "gb18030", "18030": "gb18030", "54936": "gb18030", "65001": "utf-8",
+    "950": "big5", "5": "big5", "88591": "iso-8859-1", "885915": "iso-8859-15",
+}  # fmt: skip
+# The language driver of a dBASE table, byte 29 (ESRI, ArcPad reference) -> the codec.
+_LANGUAGES = {
+    0x01: "cp437", 0x02: "cp850", 0x03: "cp1252", 0x13: "cp932", 0x4D: "gbk", 0x4E: "cp949", 0x4F: "big5",
+    0x57: "cp1252", 0x58: "cp1252", 0x59: "cp1252", 0x78: "big5", 0x79: "cp949", 0x7A: "gbk", 0x7B: "cp932",
+    0xC8: "cp1250", 0xC9: "cp1251", 0xCA: "cp1254", 0xCB: "cp1253",
+}  # fmt: skip
 
 
 def read_vector(path: Path, delivery: Delivery) -> RawTable:
@@ -47,13 +59,13 @@ def read_vector(path: Path, delivery: Delivery) -> RawTable:
     if is_osm(path) and not delivery.source.layer:
         return read_osm(path, delivery)
     shown, source = delivery.shown(path), delivery.source
+    if path.suffix.lower() == ".shp":
+        _require_whole(path, shown)
     layer = _choose_layer(path, source.layer, shown)
     shape = path.suffix.lower() == ".shp"
     target: Any = path
     if not shape and source.encoding and source.encoding.lower() not in ("utf-8", "utf8"):
         target = io.BytesIO(_recode(path, source.encoding, shown))
-    if shape:
-        _require_whole(path, shown)
     encoding = _shape_encoding(path, source.encoding) if shape else ""
     try:
         with warnings.catch_warnings(record=True) as said:
@@ -99,8 +111,10 @@ def _require_whole(path: Path, shown: str) -> None:
         head = file.read(28)
     if len(head) < 28 or path.stat().st_size < 2 * int.from_bytes(head[24:28], "big"):
         raise SourceError(f"{shown}: the file is cut short; ask for it again")
-    table = path.with_suffix(".dbf")
-    if table.exists():
+    if sibling(path, ".shx") is None:
+        raise SourceError(f"{shown}: its .shx is missing; a Shapefile is .shp, .shx and .dbf together, ask for all")
+    table = sibling(path, ".dbf")
+    if table is not None:
         with table.open("rb") as file:
             head = file.read(12)
         rows, start, width = (int.from_bytes(head[a:b], "little") for a, b in ((4, 8), (8, 10), (10, 12)))
@@ -108,8 +122,14 @@ def _require_whole(path: Path, shown: str) -> None:
             raise SourceError(f"{shown}: its .dbf is cut short ({rows} rows promised); ask for it again")
 
 
+def sibling(path: Path, suffix: str) -> Path | None:
+    """The file beside `path` with another suffix, whatever its case; None where there is none."""
+    wanted = (path.stem + suffix).casefold()
+    return next((file for file in sorted(path.parent.iterdir()) if file.name.casefold() == wanted), None)
+
+
 def _own_crs(path: Path, found: str | None) -> str:
-    if path.suffix.lower() in (".geojson", ".json") and not _states_crs(path):
+    if path.suffix.lower() in _SEQUENCES and not _states_crs(path):
         return ""
     return found or ""
 
@@ -131,15 +151,17 @@ def _recode(path: Path, encoding: str, shown: str) -> bytes:
 def _shape_encoding(path: Path, declared: str) -> str:
     if declared:
         return declared
-    for suffix in (".cpg", ".CPG"):
-        page = path.with_suffix(suffix)
-        if page.exists():
-            word = page.read_text("ascii", errors="replace").strip()
-            return {"936": "gbk", "65001": "utf-8", "950": "big5"}.get(word, word)
-    with path.with_suffix(".dbf").open("rb") if path.with_suffix(".dbf").exists() else io.BytesIO() as table:
-        head = table.read(30)
-    driver = head[29] if len(head) == 30 else 0
-    return {0x4D: "gbk", 0x4F: "big5", 0x7A: "gbk", 0x03: "cp1252", 0x57: "cp1252", 0x58: "cp1252"}.get(driver, "")
+    page = sibling(path, ".cpg")
+    if page is not None:
+        word = page.read_text("ascii", errors="replace").strip().strip("\x00")
+        digits = re.sub(r"\D", "", word)
+        if not digits or "utf" in word.lower():
+            return word
+        return _PAGES.get(digits, f"cp{digits}")
+    table = sibling(path, ".dbf")
+    with table.open("rb") if table is not None else io.BytesIO() as file:
+        head = file.read(30)
+    return _LANGUAGES.get(head[29], "") if len(head) == 30 else ""
 
 
 def _decode(

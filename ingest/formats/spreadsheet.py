@@ -76,7 +76,7 @@ def _table(rows: Iterator[tuple[Any, ...]], shown: str) -> RawTable:
     head = next((row for row in rows if any(value is not None for value in row)), None)
     if head is None:
         raise SourceError(f"{shown}: the sheet is empty; a table needs at least its row of column names")
-    names, notes = _names(head, shown)
+    names, notes = column_names(map(_text, head), shown)
     kept: list[tuple[str, ...]] = []
     for row in rows:
         if any(value is not None for value in row):
@@ -88,11 +88,12 @@ def _table(rows: Iterator[tuple[Any, ...]], shown: str) -> RawTable:
     return RawTable(fields, np.full(len(kept), None, dtype=object), "", shown, tuple(notes))
 
 
-def _names(head: Iterable[Any], shown: str) -> tuple[list[str], list[str]]:
+def column_names(head: Iterable[str], shown: str) -> tuple[list[str], list[str]]:
+    """(a name for each column, notes): of two with one name the first keeps it, the next is "name (2)"."""
     names: list[str] = []
     notes: list[str] = []
-    for place, value in enumerate(head):
-        plain = name = _text(value)
+    for place, plain in enumerate(head):
+        name = plain
         count = 1
         while name and name in names:
             count += 1

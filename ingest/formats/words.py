@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from twin.features import Objects, objects
 MISSING_WORDS = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "--", "无", "空", "<null>", "不详"})
 _NUMBER = re.compile(r"^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?:m|米|层|年|人|%)?$", re.IGNORECASE)
 _OGR_LIST = re.compile(r"^\(\d+:(.*)\)$")
+_COMMA = re.compile(r"\s*[+-]?\d+,(\d{1,2}|\d{4,})\s*")
+_EITHER = re.compile(r"\s*[+-]?\d+,\d+\s*")
+_POINT = re.compile(r"\s*[+-]?[\d,]+\.\d+\s*")
 _FULL_WIDTH = str.maketrans("0123456789.-+,", "0123456789.-+,")
 _EXACT = 2.0**53
 
@@ -83,7 +86,7 @@ def numbers(values: NDArray[Any], column: str, shown: str) -> tuple[NDArray[np.f
     if values.dtype.kind in "fiub":
         return values.astype(np.float64), []
     unique, codes = coded(texts(values))
-    parsed = [_number(word) for word in unique]
+    parsed = [_number(word) for word in _points_for_commas(unique)]
     known = np.array([np.nan if number is None else number for number in parsed], dtype=np.float64)
     bad = np.array([number is None for number in parsed], dtype=bool)
     if not bad.any():
@@ -92,6 +95,16 @@ def numbers(values: NDArray[Any], column: str, shown: str) -> tuple[NDArray[np.f
     first = unique[codes[rows[0]]]
     line = f"{shown}: column {column}: {len(rows)} values are no number, first {first!r} in row {rows[0] + 1}"
     return known[codes], [line]
+
+
+def _points_for_commas(words: Sequence[str]) -> Sequence[str]:
+    """The words with a decimal comma as a point, where the column as a whole writes its numbers so.
+
+    It does where some comma can only be a decimal one (not before three digits) and no point stands in a number.
+    """
+    if not any(_COMMA.fullmatch(word) for word in words) or any(_POINT.fullmatch(word) for word in words):
+        return words
+    return [word.replace(",", ".") if _EITHER.fullmatch(word) else word for word in words]
 
 
 def _number(word: str) -> float | None:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import rasterio
 import rasterio.errors
 from affine import Affine
 
@@ -153,3 +154,33 @@ def test_three_bands_or_no_height_at_all_are_refused(write_raster, deliver, fram
     write_raster("void.tif", np.full((4, 4), -9999.0, "f4"), nodata=-9999)
     with pytest.raises(SourceError, match="no cell has a height"):
         DEM.read(deliver("void.tif", "dem"), frame)
+
+
+def test_one_band_of_many_is_chosen_by_number_or_by_its_name(write_raster, deliver, frame, ground):
+    path = write_raster("bands.tif", np.stack([ground * 0, ground, ground * 2]))
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("slope", "elev", "area")
+    for band in (2, "elev"):
+        reading = DEM.read(deliver("bands.tif", "dem", extra={"band": band}), frame)
+        np.testing.assert_array_equal(reading.noun.values, ground)
+    with pytest.raises(SourceError, match=r"no band 'height' .extra.band.; the file has slope, elev, area"):
+        DEM.read(deliver("bands.tif", "dem", extra={"band": "height"}), frame)
+    with pytest.raises(SourceError, match="no band 4"):
+        DEM.read(deliver("bands.tif", "dem", extra={"band": 4}), frame)
+
+
+def test_sheets_of_other_cells_and_voids_overlap_and_the_finer_wins(write_raster, deliver, frame, ground):
+    coarse = ground.copy()
+    coarse[0, 0] = -32768
+    write_raster("a.tif", coarse, nodata=-32768)
+    fine = np.full((8, 8), 2000.0, "f4")
+    fine[0, 0] = np.nan
+    write_raster("b.tif", fine, corner=(500_020.0, 4_430_080.0), cell=5.0, nodata=np.nan)
+    write_raster("c.tif", np.full((4, 4), 3000, "i2"), corner=(500_050.0, 4_430_070.0), cell=10.0, nodata=-1)
+    reading = DEM.read(deliver("[abc].tif", "dem"), frame)
+    dem = reading.noun
+    assert dem.geobox.resolution == (5.0, 5.0)
+    places = [[500_030.0, 4_430_070.0], [500_021.0, 4_430_079.0], [500_072.0, 4_430_042.0], [500_095.0, 4_430_095.0]]
+    found = dem.sample(places, method="nearest")
+    np.testing.assert_allclose(found, [2000.0, 1042.0, 1047.0, 1049.0], atol=1.0)
+    assert np.isnan(dem.values[0, 0])

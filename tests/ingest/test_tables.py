@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import shapely
 
+from ingest.addresses import read_table
+from ingest.formats.words import numbers
 from ingest.layers import FeatureReader
 from twin.datums import COINCIDENT
 from twin.errors import SourceError
@@ -86,3 +88,36 @@ def test_facilities_keep_kind_and_capacity(tmp_path, deliver, frame):
     assert reading.noun.column("kind").tolist() == ["hospital"]
     assert np.isnan(reading.noun.column("capacity")[0])
     assert "1200张" in reading.warnings[0]
+
+
+def test_of_two_columns_with_one_name_the_first_counts_and_empty_rows_are_no_rows(tmp_path, deliver, frame):
+    rows = ["text,lon,lat,lat", "a,113.3,40.1,40.099", *[",,,"] * 500, "b,113.4,40.2,40.199"]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    reading = READER.read(deliver("a.csv", "addresses", crs="EPSG:4326"), frame)
+    assert reading.tally["features"] == 2
+    assert reading.outcomes == ()
+    assert any("two columns named 'lat'; the first keeps the name" in line for line in reading.warnings)
+    lonlat = frame.to_lonlat(shapely.get_coordinates(reading.noun.geometry))
+    np.testing.assert_allclose(lonlat, [[113.3, 40.1], [113.4, 40.2]], atol=1e-7)
+
+
+def test_a_column_of_decimal_commas_is_numbers_and_thousands_stay_thousands(tmp_path, deliver, frame):
+    (tmp_path / "a.csv").write_text("text;x;y\na;500000,5;4430000,125\nb;500001;4430001,25\n")
+    layer = READER.read(deliver("a.csv", "addresses"), frame).noun
+    np.testing.assert_array_equal(
+        shapely.get_coordinates(layer.geometry), [[500_000.5, 4_430_000.125], [500_001.0, 4_430_001.25]]
+    )
+    values, lines = numbers(np.array(["1,234", "2,345,678", "7"], dtype=object), "c", "f")
+    assert (values.tolist(), lines) == ([1234.0, 2_345_678.0, 7.0], [])
+    mixed, lines = numbers(np.array(["1,5", "2.5"], dtype=object), "c", "f")
+    assert np.isnan(mixed[0])
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gbk", "big5"])
+def test_tables_in_each_encoding_of_the_region_read_as_declared(encoding, tmp_path, deliver):
+    (tmp_path / "a.csv").write_text("地址,經度\n鼓樓,113.3\n", encoding=encoding)
+    declared = "utf-8" if encoding == "utf-8-sig" else encoding
+    table = read_table(tmp_path / "a.csv", deliver("a.csv", "addresses", encoding=declared))
+    assert list(table.fields) == ["地址", "經度"]
+    assert table.fields["地址"].tolist() == ["鼓樓"]

@@ -157,3 +157,65 @@ def test_sheets_of_one_source_are_put_together_and_ids_that_meet_are_told_apart(
     assert reading.noun.oid.tolist() == ["B1", "B1~2"]
     assert [o.oid for o in reading.outcomes] == ["B1~2"]
     assert reading.tally["features"] == 2
+
+
+@pytest.mark.parametrize(
+    ("page", "codec"),
+    [("GBK", "gbk"), ("936", "gbk"), ("ANSI 936", "gbk"), ("GB18030", "gb18030"), ("Big5", "big5"), ("UTF-8", "utf-8"),
+     ("65001", "utf-8"), ("OEM 950", "big5"), ("CP936", "gbk")],
+)  # fmt: skip
+def test_a_code_page_file_is_understood_in_every_spelling(page, codec, write_vector, deliver):
+    path = write_vector("b.shp", BOXES, NAME=["鼓楼", "四牌"] if codec != "big5" else ["鼓樓", "四牌"], encoding=codec)
+    path.with_suffix(".cpg").write_text(page)
+    assert read_vector(path, deliver("b.shp")).fields["NAME"].tolist()[1] == "四牌"
+
+
+@pytest.mark.parametrize(("driver", "codec"), [(0x4D, "gbk"), (0x4F, "big5"), (0x7A, "gbk"), (0x78, "big5")])
+def test_without_a_code_page_file_the_language_byte_of_the_table_speaks(driver, codec, write_vector, deliver):
+    path = write_vector("b.shp", BOXES, NAME=["四牌", "a"], encoding=codec)
+    path.with_suffix(".cpg").unlink()
+    table = bytearray(path.with_suffix(".dbf").read_bytes())
+    table[29] = driver
+    path.with_suffix(".dbf").write_bytes(table)
+    assert read_vector(path, deliver("b.shp")).fields["NAME"].tolist() == ["四牌", "a"]
+
+
+def test_a_shapefile_in_capitals_is_the_same_shapefile(write_vector, deliver):
+    path = write_vector("b.shp", BOXES, NAME=["鼓楼", "四牌"], encoding="gbk")
+    for file in list(path.parent.glob("b.*")):
+        file.rename(file.with_name(file.name.upper()))
+    raw = read_vector(path.with_name("B.SHP"), deliver("B.SHP"))
+    assert raw.fields["NAME"].tolist() == ["鼓楼", "四牌"]
+    assert len(raw.geometry) == 2
+
+
+def test_a_shapefile_without_its_index_or_prj_is_told_or_read_as_declared(write_vector, deliver, frame):
+    path = write_vector("b.shp", BOXES, NAME=["a", "b"])
+    path.with_suffix(".prj").unlink()
+    assert len(READER.read(deliver("b.shp"), frame).noun) == 2
+    with pytest.raises(SourceError, match="no CRS in the file and none declared"):
+        READER.read(deliver("b.shp", crs=""), frame)
+    path.with_suffix(".shx").unlink()
+    with pytest.raises(SourceError, match=r"^b.shp: its .shx is missing; a Shapefile is .shp, .shx and .dbf together"):
+        READER.read(deliver("b.shp"), frame)
+    assert not path.with_suffix(".shx").exists()
+
+
+def test_null_shapes_and_cut_field_names_are_named(write_vector, deliver, frame):
+    write_vector("b.shp", [BOXES[0], None], BUILDINGHE=[5.0, 6.0], encoding="utf-8")
+    reading = READER.read(deliver("b.shp", columns={"height": "BUILDINGHE"}), frame)
+    assert reading.noun.column("height").tolist() == [5.0]
+    assert [o.status for o in reading.outcomes] == ["skipped"]
+    with pytest.raises(SourceError, match=r"no column 'BUILDINGHEIGHT' .declared for height.; the file has BUILDINGHE"):
+        READER.read(deliver("b.shp", columns={"height": "BUILDINGHEIGHT"}), frame)
+
+
+def test_a_sequence_of_geojson_features_wants_its_crs_declared(tmp_path, deliver, frame):
+    lines = [
+        f'{{"type":"Feature","properties":{{"oid":"b{k}"}},"geometry":{shapely.to_geojson(box)}}}'
+        for k, box in enumerate(BOXES)
+    ]
+    (tmp_path / "b.geojsonl").write_text("\n".join(lines) + "\n")
+    assert READER.read(deliver("b.geojsonl"), frame).noun.oid.tolist() == ["b0", "b1"]
+    with pytest.raises(SourceError, match="no CRS in the file and none declared"):
+        READER.read(deliver("b.geojsonl", crs=""), frame)

@@ -145,8 +145,10 @@ ROWS = (
         "EPSG:32650", {"layer/trajectory": 5}, {"layer/trajectory": (116.2945, 39.8624, 116.5926, 40.0825)},
         tolerance=2e-3),
     # Two of the 350 points share one place and have no id: without one of its own a row is its place.
-    Row("ecuador", "landslide-ecuador", (source("hazards", "lsl.csv", "EPSG:32717"),), "EPSG:32717",
-        {"layer/hazard_site": 349}, skipped=1),
+    Row("ecuador", "landslide-ecuador", (
+        source("hazards", "lsl.csv", "EPSG:32717"), source("dem", "ta.tif", extra={"band": "elev"})), "EPSG:32717",
+        {"layer/hazard_site": 349, "raster/dem": 415 * 383},
+        {"raster/dem": (711_963, 9_556_862, 715_793, 9_561_012)}, skipped=1),
     Row("shenzhen", "china-roads-traffic", (source("roads", "G.graphml", "EPSG:4326"),), "EPSG:32650",
         {"layer/road": 4_009}, {"layer/road": (113.9970, 22.5167, 114.0399, 22.5505)}, tolerance=1e-3),
     Row("houses", "risk", (
