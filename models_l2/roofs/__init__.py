@@ -2,8 +2,9 @@
 
 from models_l2.roofs.build import Roofed, build_roofs
 from models_l2.roofs.card import Card, Drawn, Registry, RoofBatch, RoofType, TypeOptions
+from models_l2.roofs.choice import Choice, RoofOptions, RoofRule, batch_of, choose
 from models_l2.roofs.single import Flat, Pyramidal, Shed
-from models_l2.roofs.sloped import Gabled, Gambrel, HalfHipped, HipAndGable, Hipped, Mansard
+from models_l2.roofs.sloped import FlatTopped, Gabled, Gambrel, HalfHipped, HipAndGable, Hipped, Mansard
 
 ROOFS = Registry(
     [
@@ -16,9 +17,11 @@ ROOFS = Registry(
         Pyramidal(),
         Mansard(),
         Gambrel(),
+        FlatTopped(),
     ]
 )
 
 __all__ = [
-    "ROOFS", "Card", "Drawn", "Registry", "RoofBatch", "RoofType", "Roofed", "TypeOptions", "build_roofs",
+    "ROOFS", "Card", "Choice", "Drawn", "Registry", "RoofBatch", "RoofOptions", "RoofRule", "RoofType", "Roofed",
+    "TypeOptions", "batch_of", "build_roofs", "choose",
 ]  # fmt: skip

@@ -44,6 +44,7 @@ class TypeOptions:
     gable_foot: float = option(
         0.5, min=0.1, max=0.9, doc="Share of the rise up to which the ends of hip-and-gable roofs are hips."
     )
+    top_run: float = option(0.4, min=0.1, max=0.9, doc="Share of the way in at which a flat-topped roof becomes level.")
     break_run: float = option(0.3, min=0.1, max=0.5, doc="Share of the way in at which a mansard breaks.")
     break_rise: float = option(0.6, min=0.5, max=0.75, doc="Share of the rise at which a mansard breaks.")
 

@@ -76,6 +76,20 @@ class Mansard:
         return _broken(sketch_of(batch.rings), batch, options)
 
 
+class FlatTopped:
+    """A slope from every eave up to a level top."""
+
+    card = Card("flat_topped", "盝顶", "hipped", f"straight skeleton cut at one height; {SKELETON}")
+
+    def roof(self, batch: RoofBatch, options: TypeOptions) -> Drawn:
+        """Every face cut at a share of the way in, level above."""
+        sketch = sketch_of(batch.rings)
+        reach = sketch.reach()
+        level = options.top_run * reach
+        rises = batch.rises(level, options.slope, options)
+        return drawn(cut(sketch, level), batch, rises, None, (1.0 / options.top_run, 0.0, level))
+
+
 class Gambrel:
     """A gabled roof whose slopes break."""
 
