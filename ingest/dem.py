@@ -34,6 +34,7 @@ RASTER_ERRORS = (rasterio.errors.RasterioError, rasterio.errors.CRSError)
 BELIEVABLE = {"dem": (-500.0, 9000.0), "dsm": (-500.0, 9800.0), "canopy": (-50.0, 150.0)}
 _ALIGNED = 1e-3
 _FILL_SEARCH = 256.0
+_UNREACHED = -1e30
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,9 +307,14 @@ def fill_holes(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
         nearest = scipy.ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
         base = np.where(empty & ~holes, values[tuple(nearest)], values)
     filled = rasterio.fill.fillnodata(
-        np.where(holes, np.float32(0.0), base), mask=~holes, max_search_distance=_FILL_SEARCH, smoothing_iterations=0
+        np.where(holes, np.float32(_UNREACHED), base),
+        mask=~holes,
+        max_search_distance=_FILL_SEARCH,
+        smoothing_iterations=0,
     )
-    return np.where(holes, filled, values).astype(np.float32), count
+    # The middle of a hole wider than twice the search stays as it was: no height is invented that far out.
+    reached = holes & (filled != np.float32(_UNREACHED))
+    return np.where(reached, filled, values).astype(np.float32), int(np.count_nonzero(reached))
 
 
 def _steps(lineage: Lineage, sheets: Sequence[Sheet], frame: Frame) -> Lineage:
