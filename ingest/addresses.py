@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from ingest.conform import column_mapping
 from ingest.formats.spreadsheet import column_names, read_spreadsheet
 from ingest.formats.words import numbers
-from ingest.reading import Delivery, RawTable
+from ingest.reading import Delivery, RawTable, listed
 from twin.errors import SourceError
 from twin.features import objects
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".xlsx"})
+COLUMN_LIMIT = 5000
+_SAFE, _DEEPEST = 10_000, 32
 _GUESSES = ("utf-8", "gb18030", "big5")
 
 
@@ -38,7 +40,7 @@ def read_table(path: Path, delivery: Delivery) -> RawTable:
     codec = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
     try:
         table = pd.read_csv(
-            path, sep=_separator(path, codec), dtype=str, keep_default_na=False, encoding=codec, engine="c",
+            path, sep=_separator(path, codec, shown), dtype=str, keep_default_na=False, encoding=codec, engine="c",
             header=None, skipinitialspace=True,
         )  # fmt: skip
     except UnicodeDecodeError as err:
@@ -56,11 +58,13 @@ def read_table(path: Path, delivery: Delivery) -> RawTable:
     return RawTable(fields, np.full(len(table), None, dtype=object), "", shown, tuple(notes))
 
 
-def _separator(path: Path, codec: str) -> str:
+def _separator(path: Path, codec: str, shown: str) -> str:
     """The character that stands most often in the line of names; blanks where none does and the words line up."""
     with path.open(encoding=codec) as file:
         head, first = file.readline(), file.readline()
     found = max((",", "\t", ";", "|"), key=head.count)
+    if head.count(found) >= COLUMN_LIMIT:
+        raise SourceError(f"{shown}: more than {COLUMN_LIMIT} columns; no table, or one without line breaks")
     words = len(head.split())
     if found not in head and words > 1 and len(first.split()) == words:
         return r"\s+"
@@ -91,7 +95,7 @@ def points_of_table(raw: RawTable, delivery: Delivery, known: Iterable[str], req
         if required:
             raise SourceError(
                 f'{raw.shown}: no coordinates; map them in columns = {{ lon = "...", lat = "..." }} (or x, y; or wkt); '
-                f"the file has {', '.join(raw.fields)}"
+                f"the file has {listed(raw.fields)}"
             )
         return raw
     xy = np.column_stack([numbers(raw.fields[mapping[name]], name, raw.shown)[0] for name in pair])
@@ -106,7 +110,11 @@ def _points(xy: NDArray[np.float64]) -> NDArray[np.object_]:
 
 
 def _from_wkt(values: NDArray[np.object_], shown: str) -> NDArray[np.object_]:
+    for row, word in enumerate(values.tolist()):
+        # GEOS follows collections by calling itself, until its stack ends and the process with it.
+        if len(word) > _SAFE and word.upper().count("COLLECTION") > _DEEPEST:
+            raise SourceError(f"{shown}: column wkt: row {row + 1}: collections nested too deep; mend that row")
     try:
         return objects(shapely.from_wkt(np.array([word or None for word in values.tolist()], dtype=object)))
-    except shapely.errors.ShapelyError as err:
-        raise SourceError(f"{shown}: column wkt: {str(err).splitlines()[0]}; mend the text of that row") from err
+    except (shapely.errors.ShapelyError, NotImplementedError) as err:
+        raise SourceError(f"{shown}: column wkt: {str(err).splitlines()[0][:160]}; mend the text of that row") from err

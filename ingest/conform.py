@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from ingest.formats.words import leftovers, numbers, texts, translate, within
-from ingest.reading import Delivery, RawTable
+from ingest.reading import Delivery, RawTable, listed
 from twin.datums import MAP_DATUMS, check_numbers, require_passage, resolve_crs
 from twin.errors import SourceError
 from twin.features import FEATURE_CLASSES, Objects
@@ -254,7 +254,7 @@ def _their_column(raw: RawTable, column: str, theirs: str) -> str:
     alike = [name for name in raw.fields if name.casefold() == theirs.casefold()]
     if len(alike) == 1:
         return alike[0]
-    has = ", ".join(raw.fields) or "none"
+    has = listed(raw.fields) or "none"
     raise SourceError(f"{raw.shown}: no column {theirs!r} (declared for {column}); the file has {has}")
 
 

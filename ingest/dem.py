@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+import rasterio._err
 import rasterio.errors
 import rasterio.fill
 import rasterio.warp
@@ -22,6 +24,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
 from ingest.conform import crs_of, datum_steps, naming, vertical_shift
+from ingest.formats.claims import refuse_services, require_heights, require_raster, require_together
 from ingest.formats.coded_height import open_decoded
 from ingest.reading import Card, Delivery, Reading
 from twin.datums import MAP_DATUMS, check_numbers, passage, vertical_of
@@ -30,11 +33,10 @@ from twin.frames import Frame, same_crs
 from twin.grid import GeoBox, Raster
 from twin.lineage import Lineage
 
-RASTER_ERRORS = (rasterio.errors.RasterioError, rasterio.errors.CRSError)
+RASTER_ERRORS = (rasterio.errors.RasterioError, rasterio.errors.CRSError, rasterio._err.CPLE_BaseError)
 BELIEVABLE = {"dem": (-500.0, 9000.0), "dsm": (-500.0, 9800.0), "canopy": (-50.0, 150.0)}
 _ALIGNED = 1e-3
 _FILL_SEARCH = 256.0
-_UNREACHED = -1e30
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class HeightReader:
             sheets = [replace(sheet, band=_band(sheet, delivery, self.kind)) for sheet in sheets]
             shifts = dict.fromkeys(self._shift(delivery, frame, sheet)[1] for sheet in sheets)
             box = common_box(sheets, frame)
+            require_heights(box.shape, sheets[0].shown)
             values = _mosaic(sheets, box)
             lineage = _steps(lineage, sheets, frame)
         for step in filter(None, shifts):
@@ -152,6 +155,7 @@ def open_sheet(path: Path, delivery: Delivery, frame: Frame) -> Iterator[Sheet]:
     raises  SourceError for a file that is no raster, has no georeference, or whose CRS is not declared
     """
     shown = delivery.shown(path)
+    refuse_services(path, shown)
     with readable(shown), ExitStack() as stack:
         with warnings.catch_warnings():
             # A raster without georeference is refused below, in words of ours.
@@ -167,6 +171,7 @@ def open_sheet(path: Path, delivery: Delivery, frame: Frame) -> Iterator[Sheet]:
             raise SourceError(f"{shown}: a raster cannot be read in {crs}; ask for it in a projected CRS")
         if dataset.transform == Affine.identity() and not dataset.gcps[0]:
             raise SourceError(f"{shown}: the raster has no georeference (no geotransform, no world file)")
+        require_raster(dataset, shown)
         steps = _checked(dataset, crs, delivery, frame, shown)
         nodata = delivery.source.nodata
         if math.isnan(nodata):
@@ -204,10 +209,15 @@ def readable(shown: str) -> Iterator[None]:
     try:
         yield
     except RASTER_ERRORS as err:
-        words = str(err.__cause__ or err).splitlines()
+        word = (str(err.__cause__ or err).splitlines() or ["no reason given"])[0]
         raise SourceError(
-            f"{shown}: the raster is damaged or cut short ({(words or ['no reason given'])[0][:160]}); ask for it again"
+            f"{shown}: the raster is damaged or cut short ({_plain_words(word, shown)}); ask for it again"
         ) from err
+
+
+def _plain_words(word: str, shown: str) -> str:
+    """What GDAL said, the folder in front of the file aside."""
+    return re.sub(r"'/\S*'", repr(shown), word)[:160]
 
 
 def common_box(sheets: Sequence[Sheet], frame: Frame) -> GeoBox:
@@ -215,7 +225,10 @@ def common_box(sheets: Sequence[Sheet], frame: Frame) -> GeoBox:
     finest = min(sheets, key=lambda sheet: (abs(sheet.dataset.transform.a), sheet.shown)).dataset
     if len(sheets) == 1:
         return GeoBox(finest.shape, _plain(finest.transform), frame)
-    return _spread(_plain(finest.transform), [sheet.dataset.bounds for sheet in sheets], frame)
+    cells = sum(sheet.dataset.shape[0] * sheet.dataset.shape[1] for sheet in sheets)
+    box = _spread(_plain(finest.transform), [sheet.dataset.bounds for sheet in sheets], frame)
+    require_together(box.shape, cells, sheets[0].shown)
+    return box
 
 
 def _spread(cell: Affine, bounds: Sequence[Sequence[float]], frame: Frame) -> GeoBox:
@@ -307,14 +320,9 @@ def fill_holes(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
         nearest = scipy.ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
         base = np.where(empty & ~holes, values[tuple(nearest)], values)
     filled = rasterio.fill.fillnodata(
-        np.where(holes, np.float32(_UNREACHED), base),
-        mask=~holes,
-        max_search_distance=_FILL_SEARCH,
-        smoothing_iterations=0,
+        np.where(holes, np.float32(0.0), base), mask=~holes, max_search_distance=_FILL_SEARCH, smoothing_iterations=0
     )
-    # The middle of a hole wider than twice the search stays as it was: no height is invented that far out.
-    reached = holes & (filled != np.float32(_UNREACHED))
-    return np.where(reached, filled, values).astype(np.float32), int(np.count_nonzero(reached))
+    return np.where(holes, filled, values).astype(np.float32), count
 
 
 def _steps(lineage: Lineage, sheets: Sequence[Sheet], frame: Frame) -> Lineage:
@@ -334,6 +342,8 @@ def merge(parts: Sequence[Reading]) -> Reading:
     order = sorted(parts, key=lambda part: part.noun.geobox.resolution[0])
     finest: GeoBox = order[0].noun.geobox
     box = _spread(finest.affine, [part.noun.geobox.bounds for part in order], finest.frame)
+    require_together(box.shape, sum(part.noun.values.size for part in order), order[0].lineage.source)
+    require_heights(box.shape, order[0].lineage.source)
     result = np.full(box.shape, np.nan, dtype=np.float32)
     for part in order:
         target = np.full(box.shape, np.nan, dtype=np.float32)

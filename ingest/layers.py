@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +40,11 @@ class FeatureReader:
         """The features in the frame, repaired, each with a stable oid; what was lost or mended is in the outcomes."""
         names, somewhere = known_columns(self.feature_class), self.feature_class != "population"
         paths = delivery.files()
-        raws = (_in_order(read_features(path, delivery, names, required=somewhere), delivery) for path in paths)
-        # No name is given to a table: it goes as soon as its shapes are in the frame.
-        readings = list(map(partial(self._conform, delivery, frame), raws))
+        raws = [_in_order(read_features(path, delivery, names, required=somewhere), delivery) for path in paths]
+        readings = [self._conform(raw, delivery, frame) for raw in raws]
         return join_readings(readings, self.feature_class, self.kind, frame)
 
-    def _conform(self, delivery: Delivery, frame: Frame, raw: RawTable) -> Reading:
+    def _conform(self, raw: RawTable, delivery: Delivery, frame: Frame) -> Reading:
         name, lineage = self.feature_class, delivery.lineage()
         ids = source_ids(raw, delivery, name)
         columns, lines = columns_of(raw, delivery, name)
@@ -64,7 +62,6 @@ class FeatureReader:
             layer, outcomes = _placeless(raw, ids, columns, frame)
             return Reading(layer, lineage, outcomes, tuple(lines), feature_tally(len(raw), 0, outcomes))
         geometry, lineage = placed(raw, delivery, frame, lineage)
-        n, raw = len(raw), replace(raw, fields={}, geometry=raw.geometry[:0].copy())
         oid = stable_oids(delivery.source.name, name, ids, geometry)
         oid, keep, repeated = unique_oids(oid, geometry, self.kind)
         mended = mend(name, oid[keep], geometry[keep], self.kind, points=bool(delivery.source.merge_into))
@@ -75,7 +72,7 @@ class FeatureReader:
         outcomes = (*repeated, *mended.outcomes, *ranged)
         if mended.invalid:
             lineage = lineage.step(f"{mended.invalid} invalid geometries repaired (make_valid, structure)")
-        tally = feature_tally(n, mended.invalid, outcomes)
+        tally = feature_tally(len(raw), mended.invalid, outcomes)
         return Reading(layer, lineage, outcomes, tuple(lines), tally, crs_of(delivery, raw.crs, raw.shown))
 
 

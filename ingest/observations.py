@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ingest.addresses import read_table
 from ingest.conform import accepts_ballpark, column_mapping, crs_of, naming, vertical_shift
 from ingest.formats.words import numbers, texts
-from ingest.reading import Card, Delivery, RawTable, Reading
+from ingest.reading import Card, Delivery, RawTable, Reading, listed
 from ingest.series import sensorthings
 from ingest.series.moments import seconds
 from ingest.series.sensorthings import JSON_SUFFIXES, Entities
@@ -71,7 +71,7 @@ class _Columns:
         if missing:
             raise SourceError(
                 f'{self.raw.shown}: no column {", ".join(missing)}; map it in columns = {{ {missing[0]} = "..." }}; '
-                f"the file has {', '.join(self.raw.fields)}"
+                f"the file has {listed(self.raw.fields)}"
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +19,15 @@ from twin.store.catalog import digest_of
 
 Tell = Callable[[int, int], None]
 
+NAMED = 20
 FOOT = {"m": 1.0, "ft": 0.3048, "us-ft": 1200.0 / 3937.0, "cm": 0.01, "mm": 0.001}
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message, the first NAMED of them."""
+    every = list(names)
+    more = f" ... {len(every)} in all" if len(every) > NAMED else ""
+    return ", ".join(name[:80] for name in every[:NAMED]) + more
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
@@ -28,7 +29,6 @@ RANGES: Mapping[str, Mapping[str, tuple[float, float]]] = {
 }
 UNITS = {"storeys": "", "lanes": ""}
 
-_CHUNK = 65_536
 _DUST_SHARE = 0.05
 _POINTS, _LINES, _AREAS = (0, 4), (1, 2, 5), (3, 6)
 
@@ -86,7 +86,8 @@ def unique_oids(oid: Objects, geometry: Objects, stage: str) -> tuple[Objects, N
     taken = set(oid.tolist())
     if len(taken) == len(oid):
         return result, keep, []
-    _, first, inverse = np.unique(oid.astype(str), return_index=True, return_inverse=True)
+    inverse, _ = pd.factorize(oid)
+    _, first = np.unique(inverse, return_index=True)
     repeated = np.flatnonzero(first[inverse] != np.arange(len(oid)))
     shapes: dict[str, set[bytes | None]] = {}
     for row in repeated.tolist():
@@ -147,19 +148,7 @@ def mend(name: str, oid: Objects, geometry: Objects, stage: str, points: bool = 
         if reasons.get(row, ("", ""))[0] != "fallback":
             reasons[row] = ("fallback", "多部件已拆分 / split into its parts")
     outcomes = tuple(Outcome(str(oid[row]), status, text, stage) for row, (status, text) in sorted(reasons.items()))  # type: ignore[arg-type]
-    return Mended(rows, ids, _oriented(parts), outcomes, len(invalid))
-
-
-def _oriented(shapes: Objects) -> Objects:
-    """Shells counter-clockwise, holes clockwise; a shape that is so already is not copied."""
-    plain = (shapely.get_type_id(shapes) == 3) & (shapely.get_num_interior_rings(shapes) == 0)
-    odd = ~plain
-    for start in range(0, len(shapes), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        odd[rows] |= ~shapely.is_ccw(shapely.get_exterior_ring(shapes[rows]))
-    result = shapes.copy()
-    result[odd] = shapely.orient_polygons(shapes[odd])
-    return result
+    return Mended(rows, ids, shapely.orient_polygons(parts), outcomes, len(invalid))
 
 
 def _plain_reason(word: str) -> str:

@@ -1,4 +1,4 @@
-"""Vector files: Shapefile with its encoding traps, GeoPackage, GeoJSON, SpatiaLite and what else OGR reads."""
+"""Vector files: Shapefile with its encoding traps, GeoPackage, GeoJSON, what else OGR reads, and ZIPs of them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ import pyogrio.raw
 import shapely
 from numpy.typing import NDArray
 
+from ingest.formats.archive import ARCHIVE_SUFFIXES, unpacked
+from ingest.formats.claims import refuse_services
 from ingest.formats.columns import ARROW_ERRORS, ARROW_SUFFIXES, are_columns_plain, read_columns
 from ingest.formats.graphml import GRAPHML_SUFFIX, read_graphml
 from ingest.formats.osm import is_osm, read_osm
 from ingest.formats.parquet import PARQUET_SUFFIXES, read_parquet
-from ingest.reading import Delivery, RawTable
+from ingest.reading import Delivery, RawTable, listed
 from twin.errors import SourceError
 
 OGR_ERRORS = (
@@ -52,13 +54,22 @@ def read_vector(path: Path, delivery: Delivery) -> RawTable:
 
     encoding    Shapefile: declared, else its .cpg or code-page byte; text that does not decode is refused
     """
-    if path.suffix.lower() in PARQUET_SUFFIXES:
-        return read_parquet(path, delivery)
+    shown = delivery.shown(path)
+    if path.suffix.lower() in ARCHIVE_SUFFIXES:
+        with unpacked(path, delivery.source.layer, shown) as inside:
+            return _read(inside, delivery, f"{shown}/{inside.name}")
     if path.suffix.lower() == GRAPHML_SUFFIX:
         return read_graphml(path, delivery)
     if is_osm(path) and not delivery.source.layer:
         return read_osm(path, delivery)
-    shown, source = delivery.shown(path), delivery.source
+    return _read(path, delivery, shown)
+
+
+def _read(path: Path, delivery: Delivery, shown: str) -> RawTable:
+    if path.suffix.lower() in PARQUET_SUFFIXES:
+        return read_parquet(path, shown)
+    source = delivery.source
+    refuse_services(path, shown)
     if path.suffix.lower() == ".shp":
         _require_whole(path, shown)
     layer = _choose_layer(path, source.layer, shown)
@@ -93,15 +104,15 @@ def _choose_layer(path: Path, wanted: str, shown: str) -> str | None:
         layers = [str(row[0]) for row in pyogrio.list_layers(path)]
     except (*OGR_ERRORS, UnicodeDecodeError) as err:
         raise SourceError(f"{shown}: no vector file that can be opened ({_short(err)})") from err
+    if not layers:
+        raise SourceError(f"{shown}: no layer in the file; it is damaged, ask for it again")
     if wanted:
         if wanted not in layers:
             near = difflib.get_close_matches(wanted, layers, n=1, cutoff=0.0)
-            raise SourceError(
-                f"{shown}: no layer {wanted!r}; the file has {', '.join(layers)}; did you mean {near[0]!r}?"
-            )
+            raise SourceError(f"{shown}: no layer {wanted!r}; the file has {listed(layers)}; did you mean {near[0]!r}?")
         return wanted
     if len(layers) > 1:
-        raise SourceError(f'{shown}: {len(layers)} layers ({", ".join(layers)}); add layer = "..." to the source')
+        raise SourceError(f'{shown}: {len(layers)} layers ({listed(layers)}); add layer = "..." to the source')
     return None
 
 
@@ -153,7 +164,7 @@ def _shape_encoding(path: Path, declared: str) -> str:
         return declared
     page = sibling(path, ".cpg")
     if page is not None:
-        word = page.read_text("ascii", errors="replace").strip().strip("\x00")
+        word = "".join(filter(str.isprintable, page.read_bytes()[:40].decode("ascii", errors="replace"))).strip()
         digits = re.sub(r"\D", "", word)
         if not digits or "utf" in word.lower():
             return word

@@ -105,7 +105,7 @@ class Source:
         """The files it names, sorted; SourceError where one is missing or a glob finds nothing."""
         found: list[Path] = []
         for text in (self.path,) if isinstance(self.path, str) else self.path:
-            if any(c in text for c in "*?["):
+            if any(c in text for c in "*?[") and not _there(root / text):
                 base = Path(text)
                 anchor = base.anchor or root
                 matches = sorted(Path(anchor).glob(str(base.relative_to(base.anchor)) if base.anchor else text))
@@ -113,11 +113,20 @@ class Source:
                     raise SourceError(f"{root / text}: no file fits; mend path of source {self.name!r} in city.toml")
                 found += matches
             else:
-                path = root / text
-                if not path.exists():
-                    raise SourceError(f"{path}: no such file; mend path of source {self.name!r} in city.toml")
-                found.append(path)
+                found.append(root / text)
+        for path in found:
+            if not _there(path) or not (path.is_file() or path.suffix.lower() == ".gdb"):
+                word = "no such file" if not _there(path) else "is a folder" if path.is_dir() else "is no plain file"
+                raise SourceError(f"{str(path)[:300]}: {word}; mend path of source {self.name!r} in city.toml")
         return found
+
+
+def _there(path: Path) -> bool:
+    """Whether the disk has it; a name that no disk takes is not there."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +331,8 @@ _PLAIN = (
 
 def _sources(file: Path, tables: Any) -> tuple[Source, ...]:
     found: dict[str, Source] = {}
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise OptionsError(f"{file}: source is no list of tables; each source begins with a line [[source]]")
     for place, table in enumerate(tables):
         where = f"{file}: [[source]] {table.get('name', f'number {place + 1}')}"
         for key in ("name", "kind", "path"):

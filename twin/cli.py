@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.verb(args))
     except TwinError as error:
-        print(f"twin: {error}", file=sys.stderr)
+        print(f"twin: {_plain(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(
@@ -76,6 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _plain(text: str) -> str:
+    """One line that no terminal takes for commands: a name of a file or a column may hold any character."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

@@ -127,7 +127,9 @@ def _bodies(feature: Mapping[str, Any], scene: _Scene) -> Iterator[Body]:
         kind = str(thing.get("type", ""))
         scene.census.counts[kind] += 1
         if kind in PARTS:
-            parent = next((p for p in thing.get("parents") or () if isinstance(p, str) and p in objects), None)
+            parents = thing.get("parents")
+            named = parents if isinstance(parents, list) else ()
+            parent = next((p for p in named if isinstance(p, str) and p in objects), None)
             if parent is None or parent == oid:
                 orphans.append(oid)
             else:

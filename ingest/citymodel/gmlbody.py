@@ -64,7 +64,7 @@ class _Item:
     kind: str
     told: dict[int, list[Polygon]] = field(default_factory=dict)
     plain: dict[int, list[Polygon]] = field(default_factory=dict)
-    links: dict[int, list[tuple[str, bool]]] = field(default_factory=dict)
+    links: dict[int, list[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -85,7 +85,6 @@ class _Place:
 
     colour      of the nearest element around that has one
     wrapped     gml:id of the nearest element around that a picture is projected onto
-    turned      true inside of an odd number of orientable surfaces that look the other way
     """
 
     item: _Item
@@ -94,7 +93,6 @@ class _Place:
     dimension: int = 3
     colour: Colour | None = None
     wrapped: str = ""
-    turned: bool = False
 
 
 def body_of(element: Any, wanted: int, census: Census, looks: Looks | None = None) -> Body:
@@ -131,7 +129,7 @@ def _visit(element: Any, place: _Place, walk: _Walk) -> None:
     place = inner
     link, stated = element.get(HREF), element.get("srsDimension")
     if link and place.level >= 0 and link.startswith("#"):
-        place.item.links.setdefault(place.level, []).append((link[1:], place.turned))
+        place.item.links.setdefault(place.level, []).append(link[1:])
     if stated in ("2", "3"):
         place = replace(place, dimension=int(stated))
     if walk.looks is not None and _id(element):
@@ -152,8 +150,6 @@ def _entered(element: Any, name: str, place: _Place, walk: _Walk) -> _Place | No
         surface = place.surface if place.surface == _INSTALLATION else SURFACES[name]
         return replace(place, level=-1, surface=surface)
     level = _LEVEL.fullmatch(name)
-    if name == "OrientableSurface" and element.get("orientation") == "-":
-        return replace(place, turned=not place.turned)
     if level is None:
         return place
     return None if level[2] in _NO_SHELL else replace(place, level=int(level[1]) * 10)
@@ -182,26 +178,17 @@ def _take(element: Any, place: _Place, walk: _Walk) -> None:
         return
     polygon = Polygon([ring for ring in rings if ring is not None], place.surface)
     own = _id(element)
-    turned = place.turned
     if walk.looks is not None:
         place = _dressed(place, own, walk.looks)
         polygon.colour = place.colour
         polygon.coat = _coat(whole, [_id(ring) for ring in found], place, walk)
     if own:
         walk.by_id[own] = (place.level, polygon)
-    polygon = _turned(polygon) if turned else polygon
     if place.level == 0:
         walk.body.plan.append(polygon)
         return
     group = place.item.plain if place.surface == UNTOLD else place.item.told
     group.setdefault(place.level, []).append(polygon)
-
-
-def _turned(polygon: Polygon) -> Polygon:
-    """The same polygon seen from behind."""
-    coat = polygon.coat
-    seen = None if coat is None else Coat(coat.image, coat.wrap, [uv[::-1] for uv in coat.uv])
-    return replace(polygon, rings=[ring[::-1] for ring in polygon.rings], coat=seen)
 
 
 def _coat(whole: list[Ring], names: list[str], place: _Place, walk: _Walk) -> Coat | None:
@@ -256,12 +243,11 @@ def _choose(item: _Item, wanted: int, walk: _Walk) -> None:
     plain = [] if outside else list(item.plain.get(level, []))
     known = {id(polygon) for polygon in (*told, *plain)}
     lost = 0
-    for link, turned in item.links.get(level, []):
+    for link in item.links.get(level, []):
         if link not in walk.by_id:
             lost += 1
         elif id(walk.by_id[link][1]) not in known and not outside:
-            polygon = walk.by_id[link][1]
-            plain.append(_turned(polygon) if turned else polygon)
+            plain.append(walk.by_id[link][1])
     if lost:
         walk.body.problems.append(("fallback", f"{lost} 个引用的面不存在 / {lost} linked surfaces are not there"))
     if told or plain:

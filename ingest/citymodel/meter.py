@@ -17,7 +17,8 @@ class Meter:
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
-        block = self._file.read(size)
+        # The parser scans a long token again with each block of it: blocks grow with it.
+        block = self._file.read(max(size, self.since // 8))
         self.since += len(block)
         if self.since > MEMBER_LIMIT:
             raise SourceError(f"{self._shown}: one city object of more than {MEMBER_LIMIT >> 20} MiB of XML; split it")

@@ -12,10 +12,13 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.io import MemoryFile
+from rasterio.windows import Window
 
+from ingest.formats.claims import require_heights, require_raster
 from ingest.reading import Delivery
 from twin.errors import SourceError
 
+_ROWS = 256
 CODINGS = ("terrain-rgb", "terrarium")
 
 
@@ -49,15 +52,18 @@ def open_decoded(path: Path, delivery: Delivery) -> Iterator[Any]:
     with rasterio.open(path) as picture:
         if picture.count not in (3, 4) or set(picture.dtypes) != {"uint8"}:
             raise SourceError(f"{shown}: {picture.count} bands of {picture.dtypes[0]}; {coding} has 3 or 4 of uint8")
-        values = decode(picture.read(), coding)
-    ny, nx = values.shape
-    cells = Affine((east - west) / nx, 0.0, west, 0.0, (south - north) / ny, north)
-    with MemoryFile() as memory:
+        require_raster(picture, shown)
+        require_heights(picture.shape, shown)
+        ny, nx = picture.shape
+        cells = Affine((east - west) / nx, 0.0, west, 0.0, (south - north) / ny, north)
         profile = {"driver": "GTiff", "count": 1, "height": ny, "width": nx, "dtype": "float32", "nodata": np.nan}
-        with memory.open(**profile, transform=cells) as dataset:
-            dataset.write(values, 1)
-        with memory.open() as dataset:
-            yield dataset
+        with MemoryFile() as memory:
+            with memory.open(**profile, transform=cells) as dataset:
+                for row in range(0, ny, _ROWS):
+                    rows = Window(0, row, nx, min(_ROWS, ny - row))
+                    dataset.write(decode(picture.read(window=rows), coding), 1, window=rows)
+            with memory.open() as dataset:
+                yield dataset
 
 
 def _bounds(stated: Any, name: str) -> tuple[float, float, float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,14 +13,18 @@ import lazrs
 import numpy as np
 import pyproj
 
+from ingest.formats.claims import require_las
 from ingest.formats.cloud import CloudHead, RawPoints, damaged
 from twin.errors import SourceError
 
-_ERRORS = (laspy.errors.LaspyException, lazrs.LazrsError, EOFError, ValueError, OSError)
+_ERRORS = (
+    laspy.errors.LaspyException, lazrs.LazrsError, EOFError, ValueError, OSError, struct.error, OverflowError, KeyError,
+)  # fmt: skip
 
 
 def read_head(path: Path, shown: str) -> CloudHead:
     """What the header says; SourceError for what is no LAS."""
+    require_las(path, shown)
     with damaged(shown, _ERRORS), laspy.open(path) as file:
         header = file.header
         corners = np.array([header.mins[:2], header.maxs[:2]], dtype=np.float64)

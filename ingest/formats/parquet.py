@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyproj
 import shapely
 from numpy.typing import NDArray
 
-from ingest.reading import Delivery, RawTable
+from ingest.formats.claims import refuse_deep, require_rows
+from ingest.reading import RawTable
 from twin.errors import SourceError
 from twin.features import objects
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".geoparquet"})
+_BROKEN = (
+    shapely.errors.ShapelyError, pyproj.exceptions.CRSError, ValueError, KeyError, TypeError, OSError, AttributeError,
+    IndexError, NotImplementedError, RecursionError,
+)  # fmt: skip
 
 
-def read_parquet(path: Path, delivery: Delivery) -> RawTable:
+def read_parquet(path: Path, shown: str) -> RawTable:
     """The features of a GeoParquet file as they are.
 
     crs     of the file; "OGC:CRS84" where its metadata leave it out, as GeoParquet 1.1 says; "" where they say null
@@ -25,10 +32,10 @@ def read_parquet(path: Path, delivery: Delivery) -> RawTable:
     import geopandas
     import pyarrow
 
-    shown = delivery.shown(path)
     try:
+        _inspect(path, shown)
         table = geopandas.read_parquet(path)
-    except (pyarrow.ArrowException, shapely.errors.ShapelyError, ValueError, KeyError, TypeError, OSError) as err:
+    except (pyarrow.ArrowException, *_BROKEN) as err:
         word = str(err).splitlines()[0][:160] if str(err) else type(err).__name__
         raise SourceError(f"{shown}: no GeoParquet that can be read to the end ({word}); ask for it again") from err
     place = table.geometry.name
@@ -36,6 +43,21 @@ def read_parquet(path: Path, delivery: Delivery) -> RawTable:
     authority = table.crs.to_authority() if table.crs is not None else None
     crs = "" if table.crs is None else ":".join(authority) if authority else str(table.crs.to_wkt())
     return RawTable(fields, objects(table.geometry.to_numpy().tolist()), crs, shown)
+
+
+def _inspect(path: Path, shown: str) -> None:
+    """What would fill memory or end the stack is refused before geopandas makes geometries of it."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(path) as file:
+        require_rows(file.metadata.num_rows, path, shown)
+        stated = json.loads((file.schema_arrow.metadata or {}).get(b"geo", b"{}"))
+        names = [name for name in stated.get("columns", ()) if name in file.schema_arrow.names]
+        binary = [name for name in names if pa.types.is_binary(file.schema_arrow.field(name).type)]
+        for batch in file.iter_batches(columns=binary) if binary else ():
+            for column in batch.columns:
+                refuse_deep(column.to_pylist(), shown)
 
 
 def _values(column: Any) -> NDArray[Any]:

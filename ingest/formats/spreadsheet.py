@@ -15,15 +15,16 @@ import numpy as np
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
-from ingest.reading import Delivery, RawTable
+from ingest.reading import Delivery, RawTable, listed
 from twin.errors import SourceError
 from twin.features import objects
 
 UNPACKED_LIMIT = 1024 * 2**20
+SMALL, PACKED = 64 * 2**20, 100
 CELL_LIMIT = 50_000_000
 _BROKEN = (
     InvalidFileException, zipfile.BadZipFile, zlib.error, ParseError, KeyError, ValueError, TypeError, IndexError,
-    EOFError, AttributeError, NotImplementedError, OverflowError,
+    EOFError, AttributeError, RuntimeError, OverflowError, OSError,
 )  # fmt: skip
 
 
@@ -53,10 +54,9 @@ def read_spreadsheet(path: Path, delivery: Delivery) -> RawTable:
 def _inspect(path: Path, shown: str) -> None:
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > UNPACKED_LIMIT:
-            raise SourceError(
-                f"{shown}: unpacks to {unpacked >> 20} MiB, more than {UNPACKED_LIMIT >> 20}; deliver CSV"
-            )
+        limit = min(UNPACKED_LIMIT, max(SMALL, PACKED * path.stat().st_size))
+        if unpacked > limit:
+            raise SourceError(f"{shown}: unpacks to {unpacked >> 20} MiB, more than {limit >> 20}; deliver CSV")
         for entry in archive.infolist():
             if entry.filename.endswith((".xml", ".rels")):
                 with archive.open(entry) as file:
@@ -66,9 +66,9 @@ def _inspect(path: Path, shown: str) -> None:
 
 def _choose(names: list[str], wanted: str, shown: str) -> str:
     if wanted and wanted not in names:
-        raise SourceError(f"{shown}: no sheet {wanted!r}; the file has {', '.join(names)}")
+        raise SourceError(f"{shown}: no sheet {wanted!r}; the file has {listed(names)}")
     if not wanted and len(names) != 1:
-        raise SourceError(f'{shown}: {len(names)} sheets ({", ".join(names)}); add layer = "..." to the source')
+        raise SourceError(f'{shown}: {len(names)} sheets ({listed(names)}); add layer = "..." to the source')
     return wanted or names[0]
 
 

@@ -37,7 +37,8 @@ def texts(values: NDArray[Any]) -> Objects:
         words = pa.array(values, type=pa.large_string(), from_pandas=True)
     except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeEncodeError):
         return objects([_text(value) for value in values.tolist()])
-    words = pc.fill_null(pc.utf8_trim_whitespace(words), "")
+    # A zero byte ends a text in every database.
+    words = pc.fill_null(pc.utf8_trim_whitespace(pc.replace_substring(words, "\0", "")), "")
     result = words.to_numpy(zero_copy_only=False)
     for row in np.flatnonzero(pc.starts_with(words, "(").to_numpy(zero_copy_only=False)).tolist():
         result[row] = _text(result[row])
@@ -61,7 +62,7 @@ def _text(value: object) -> str:
         return ", ".join(_text(part) for part in value)
     if value is None or value != value:
         return ""
-    text = str(value).strip()
+    text = str(value).replace("\0", "").strip()
     listed = _OGR_LIST.match(text) if text.startswith("(") else None
     return listed.group(1).replace(",", ", ") if listed else text
 

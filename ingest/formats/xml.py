@@ -8,6 +8,7 @@ from xml.parsers import expat
 from twin.errors import SourceError
 
 _PROLOG_STEP = 4096
+_PROLOG_LIMIT = 2**20
 
 
 def refuse_doctype(file: BinaryIO, shown: str, form: str) -> None:
@@ -18,6 +19,10 @@ def refuse_doctype(file: BinaryIO, shown: str, form: str) -> None:
     parser.StartElementHandler = lambda *_: found.append("element")
     while not found:
         block = file.read(_PROLOG_STEP)
+        if file.tell() > _PROLOG_LIMIT:
+            raise SourceError(
+                f"{shown}: XML without an element in its first {_PROLOG_LIMIT >> 10} KiB; ask for it again"
+            )
         try:
             parser.Parse(block, not block)
         except expat.ExpatError as err:

@@ -25,7 +25,7 @@ def seconds(words: Objects, delivery: Delivery, shown: str) -> tuple[NDArray[np.
 
     raises  SourceError for local times without an offset, unless the source declares extra.utc_offset in hours
     """
-    unique, inverse = np.unique(words.astype(str), return_inverse=True)
+    inverse, unique = pd.factorize(words)
     plain = np.array([_seconds(word) for word in unique.tolist()], dtype=np.float64)
     text = pd.Series(np.where(np.isnan(plain), unique, ""), dtype=object)
     local = text.ne("") & ~text.str.contains(r"(?:Z|z|[+-]\d\d:?\d\d|[+-]\d\d)$", regex=True)

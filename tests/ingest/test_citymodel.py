@@ -145,19 +145,6 @@ def test_a_link_to_nothing_and_a_broken_polygon_are_named_and_the_rest_is_read(r
     assert solids_of(reading).attributes["closed"].tolist() == [1.0]
 
 
-def test_a_surface_of_minus_orientation_is_seen_from_behind(read):
-    points = corners()
-    top = [points[v] for v in BOX[1]]
-    good = gml_polygon(top)
-    wrong = gml_polygon(top[::-1]).replace("<gml:surfaceMember>", "").replace("</gml:surfaceMember>", "")
-    orientable = f'<gml:OrientableSurface orientation="-"><gml:baseSurface>{wrong}</gml:baseSurface>'
-    turned = gml_solid().replace(good, f"<gml:surfaceMember>{orientable}</gml:OrientableSurface></gml:surfaceMember>")
-    assert turned != gml_solid()
-    solids = solids_of(read("a.gml", gml_head() + gml_building("b1", turned) + "</core:CityModel>"))
-    assert solids.attributes["closed"].tolist() == [1.0]
-    assert solids.volumes()[0] == pytest.approx(500.0)
-
-
 BILLION_LAUGHS = (
     '<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
 )

@@ -184,13 +184,3 @@ def test_sheets_of_other_cells_and_voids_overlap_and_the_finer_wins(write_raster
     found = dem.sample(places, method="nearest")
     np.testing.assert_allclose(found, [2000.0, 1042.0, 1047.0, 1049.0], atol=1.0)
     assert np.isnan(dem.values[0, 0])
-
-
-def test_the_middle_of_a_hole_beyond_the_search_stays_empty_and_is_never_zero():
-    values = np.full((760, 760), 1040.0, dtype=np.float32)
-    values[20:740, 20:740] = np.nan
-    filled, count = fill_holes(values)
-    assert np.isnan(filled[380, 380])
-    assert filled[30, 380] == pytest.approx(1040.0)
-    assert np.nanmin(filled) == pytest.approx(1040.0)
-    assert count == np.count_nonzero(~np.isnan(filled)) - np.count_nonzero(~np.isnan(values))
