@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -140,8 +141,8 @@ def town(request, tmp_path):
         tables = {name: f'[store]\nurl = "{url}"\nschema = "killed_{name}"\n' for name in tables}
     told = []
     for number in range(2):
-        for place in ("here", "alone"):
-            _deliver(tmp_path / place / str(number), number)
+        _deliver(tmp_path / "alone" / str(number), number)
+        shutil.copytree(tmp_path / "alone" / str(number), tmp_path / "here" / str(number))
         _declare(tmp_path / "alone", number, tables["alone"])
         run_to_the_end(tmp_path / "alone")
         told.append(kept(twin.open(tmp_path / "alone").store))
