@@ -22,6 +22,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
 
 from ingest.conform import crs_of, datum_steps, naming, vertical_shift
 from ingest.formats.claims import refuse_services, require_heights, require_raster, require_together
@@ -56,15 +57,15 @@ class HeightReader:
         lineage = delivery.lineage()
         with ExitStack() as stack:
             sheets = [stack.enter_context(open_sheet(path, delivery, frame)) for path in delivery.files()]
-            sheets = [replace(sheet, band=_band(sheet, delivery, self.kind)) for sheet in sheets]
-            shifts = dict.fromkeys(self._shift(delivery, frame, sheet)[1] for sheet in sheets)
+            sheets = [choose_band(sheet, delivery) for sheet in sheets]
+            shifts = dict.fromkeys(self.shift(delivery, frame, sheet)[1] for sheet in sheets)
             box = common_box(sheets, frame)
             require_heights(box.shape, sheets[0].shown)
             values = _mosaic(sheets, box)
-            lineage = _steps(lineage, sheets, frame)
+            lineage = told_steps(lineage, sheets, frame)
         for step in filter(None, shifts):
             lineage = lineage.step(step)
-        values, lines, strange = self._metres(values, delivery, frame)
+        values, lines, strange = self.metres(values, delivery, frame)
         lineage = lineage.step(f"{strange} cells outside the believable range emptied") if strange else lineage
         holes = 0
         if self.fills:
@@ -80,19 +81,20 @@ class HeightReader:
         tally = {"cells": int(values.size), "filled": holes, "empty": empty, "sheets": len(sheets)}
         return Reading(Raster(values, box), lineage, warnings=tuple(lines), tally=tally)
 
-    def _shift(self, delivery: Delivery, frame: Frame, sheet: Sheet | None = None) -> tuple[float, str]:
+    def shift(self, delivery: Delivery, frame: Frame, sheet: Sheet | None = None) -> tuple[float, str]:
         """Canopy is height above ground and knows no datum; a sheet's own word about its heights must agree."""
         if self.kind == "canopy":
             return 0.0, ""
         shown = sheet.shown if sheet else delivery.shown(delivery.files()[0])
         return vertical_shift(delivery, frame, shown, sheet.stated if sheet else "")
 
-    def _metres(
+    def metres(
         self, values: NDArray[np.float32], delivery: Delivery, frame: Frame
     ) -> tuple[NDArray[np.float32], list[str], int]:
+        """(heights in metres of the frame, what is not believable emptied; warnings; number of cells emptied)."""
         shown = delivery.shown(delivery.files()[0])
         factor = delivery.scale()
-        shift, _ = self._shift(delivery, frame)
+        shift, _ = self.shift(delivery, frame)
         if factor != 1.0 or shift:
             values = (values * np.float32(factor) + np.float32(shift)).astype(np.float32)
         low, high = BELIEVABLE[self.kind]
@@ -130,8 +132,12 @@ class Sheet:
     band: int = 1
 
 
+def choose_band(sheet: Sheet, delivery: Delivery) -> Sheet:
+    """The sheet with the band of its heights: the only one, or `extra.band`, by number or by its description."""
+    return replace(sheet, band=_band(sheet, delivery, delivery.source.kind))
+
+
 def _band(sheet: Sheet, delivery: Delivery, kind: str) -> int:
-    """The band with the heights: the only one, or `extra.band`, by number or by its description."""
     wanted, dataset = delivery.source.extra.get("band"), sheet.dataset
     if wanted is None:
         if dataset.count != 1:
@@ -272,7 +278,7 @@ def _mosaic(sheets: Sequence[Sheet], box: GeoBox) -> NDArray[np.float32]:
 def _sheet_values(sheet: Sheet, box: GeoBox) -> tuple[NDArray[np.float32], tuple[int, int]]:
     raw = sheet.dataset.read(sheet.band)
     values = raw.astype(np.float32)
-    values[~_known(raw, sheet)] = np.nan
+    values[~known_cells(raw, sheet)] = np.nan
     offset = offset_in(sheet, box)
     if offset is not None:
         return values, offset
@@ -284,8 +290,9 @@ def _sheet_values(sheet: Sheet, box: GeoBox) -> tuple[NDArray[np.float32], tuple
     return target, (0, 0)
 
 
-def _known(raw: NDArray[Any], sheet: Sheet) -> NDArray[np.bool_]:
-    known = sheet.dataset.read_masks(sheet.band) > 0
+def known_cells(raw: NDArray[Any], sheet: Sheet, window: Window | None = None) -> NDArray[np.bool_]:
+    """Which cells of a sheet, or of a window of it, hold a height: neither masked nor nodata nor no number."""
+    known = sheet.dataset.read_masks(sheet.band, window=window) > 0
     if raw.dtype.kind == "f":
         known &= np.isfinite(raw)
     if not math.isnan(sheet.nodata):
@@ -300,9 +307,10 @@ def _fits(value: float, dtype: np.dtype[Any]) -> bool:
     return value.is_integer() and info.min <= value <= info.max
 
 
-def fill_holes(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+def fill_holes(values: NDArray[np.float32], largest: int = 0) -> tuple[NDArray[np.float32], int]:
     """(values with enclosed holes filled, number of cells filled); empty ground that reaches the border stays empty.
 
+    largest wider holes, in cells, stay empty too; 0 for no such limit
     source  inverse distance from the nearest known cells in each direction, as GDAL's fillnodata does it
     """
     empty = np.isnan(values)
@@ -310,6 +318,10 @@ def fill_holes(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
         return values, 0
     labels, _ = scipy.ndimage.label(empty, structure=np.ones((3, 3)))
     border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    if largest:
+        boxes = scipy.ndimage.find_objects(labels)
+        wide = [k + 1 for k, box in enumerate(boxes) if box and max(s.stop - s.start for s in box) > largest]
+        border = np.union1d(border, wide)
     holes = empty & ~np.isin(labels, border)
     count = int(np.count_nonzero(holes))
     if not count:
@@ -325,7 +337,8 @@ def fill_holes(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
     return np.where(holes, filled, values).astype(np.float32), count
 
 
-def _steps(lineage: Lineage, sheets: Sequence[Sheet], frame: Frame) -> Lineage:
+def told_steps(lineage: Lineage, sheets: Sequence[Sheet], frame: Frame) -> Lineage:
+    """The lineage with what brought the sheets together and into the frame."""
     if len(sheets) > 1:
         lineage = lineage.step(f"{len(sheets)} sheets put together")
     for crs in sorted({sheet.crs for sheet in sheets if not sheet.native}):

@@ -13,6 +13,7 @@ import numpy as np
 import shapely
 
 from ingest.dem import merge
+from ingest.formats.height_stream import HeightStream
 from ingest.imagery import ImageStream, bounded
 from ingest.joining.divisions import by_version, changes, renewed
 from ingest.joining.matching import MatchOptions, compose_text, join_population, match_addresses
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 HEIGHTS = ("dem", "dsm", "canopy")
 BUILDINGS = ("footprints", "citymodel")
 MODELS = ("citymodel", "mesh")
+LOOK = 4096
 LIVE = ("sensors", "observations", "incidents")
 
 
@@ -130,7 +132,7 @@ def _sniff(run: _Run) -> None:
     extents = [(part.source, part.layer.bounds) for part in placed] + [
         (source.name, reading.noun.geobox.bounds)
         for source, reading in run.readings
-        if isinstance(reading.noun, Raster | ImageStream)
+        if isinstance(reading.noun, Raster | ImageStream | HeightStream)
     ]
     surfaces = [(source.name, reading.noun) for source, reading in run.readings if source.kind == "dsm"]
     homes = [source.name for source, _ in run.readings if source.kind in BUILDINGS] or [name for name, _ in extents]
@@ -190,12 +192,34 @@ def _join(run: _Run, options: IngestOptions) -> None:
 def _write_heights(run: _Run) -> None:
     for kind in HEIGHTS:
         parts = run.of(kind)
-        if parts:
+        if not parts:
+            continue
+        if any(isinstance(part.noun, HeightStream) for part in parts):
+            reading = _write_stream(run, kind, parts)
+        else:
             reading = merge(parts)
             run.heights[kind] = reading.noun
             run.city.store.write_raster(kind, reading.noun, reading.lineage)
-            run.written.add(("raster", kind))
-            run.warnings += reading.warnings
+        run.written.add(("raster", kind))
+        run.warnings += reading.warnings
+
+
+def _write_stream(run: _Run, kind: str, parts: list[Reading]) -> Reading:
+    """Heights larger than memory into the store; what follows looks at them through their overviews."""
+    reading, store = parts[0], run.city.store
+    if len(parts) > 1:
+        raise SourceError(
+            f"{kind}: {len(parts)} sources, one of them larger than memory; declare their files as one, path = [...]"
+        )
+    stream: HeightStream = reading.noun
+    rows = stream.geobox.shape[0]
+    with bounded(), store.raster_writer(kind, stream.geobox, lineage=reading.lineage) as writer:
+        for values, row, col in stream.blocks():
+            writer.write(values, row, col)
+            run.workers.tell(f"heights {kind}", min(rows, row + values.shape[0]), rows)
+    shape = tuple(min(n, LOOK) for n in stream.geobox.shape)
+    run.heights[kind] = store.read_raster(kind, shape=shape)  # type: ignore[arg-type]
+    return reading
 
 
 def _write_points(run: _Run) -> None:

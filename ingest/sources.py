@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from ingest.citymodel.reader import CityModelReader
 from ingest.dem import HeightReader
+from ingest.formats.height_stream import HeightsOfAnySize
 from ingest.imagery import ImageryReader
 from ingest.layers import FeatureReader
 from ingest.mesh.reader import MeshReader
@@ -31,9 +32,9 @@ def register(readers: Iterable[SourceReader], to: Registry | None = None) -> Reg
 
 READERS: Registry = register(
     (
-        HeightReader("dem"),
-        HeightReader("dsm"),
-        HeightReader("canopy", fills=False),
+        HeightsOfAnySize(HeightReader("dem")),
+        HeightsOfAnySize(HeightReader("dsm")),
+        HeightsOfAnySize(HeightReader("canopy", fills=False)),
         ImageryReader(),
         PointReader(),
         FeatureReader("footprints", "building"),
