@@ -1,0 +1,1 @@
+"""What makes the ground fit to stand on: filtered points, flat water, level roads, triangles with breaklines."""
