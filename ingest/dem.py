@@ -17,7 +17,6 @@ import rasterio._err
 import rasterio.errors
 import rasterio.fill
 import rasterio.warp
-import scipy.ndimage
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
@@ -313,6 +312,8 @@ def fill_holes(values: NDArray[np.float32], largest: int = 0) -> tuple[NDArray[n
     largest wider holes, in cells, stay empty too; 0 for no such limit
     source  inverse distance from the nearest known cells in each direction, as GDAL's fillnodata does it
     """
+    import scipy.ndimage
+
     empty = np.isnan(values)
     if not empty.any():
         return values, 0

@@ -12,8 +12,6 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 
 import numpy as np
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
 
 from ingest.reading import Delivery, RawTable, listed
 from twin.errors import SourceError
@@ -23,7 +21,7 @@ UNPACKED_LIMIT = 1024 * 2**20
 SMALL, PACKED = 64 * 2**20, 100
 CELL_LIMIT = 50_000_000
 _BROKEN = (
-    InvalidFileException, zipfile.BadZipFile, zlib.error, ParseError, KeyError, ValueError, TypeError, IndexError,
+    zipfile.BadZipFile, zlib.error, ParseError, KeyError, ValueError, TypeError, IndexError,
     EOFError, AttributeError, RuntimeError, OverflowError, OSError,
 )  # fmt: skip
 
@@ -34,6 +32,9 @@ def read_spreadsheet(path: Path, delivery: Delivery) -> RawTable:
     names   of two columns with one name the first keeps it, the next is "name (2)", and a note says so
     raises  SourceError for what is no XLSX, is damaged, unpacks beyond UNPACKED_LIMIT, or lacks the sheet
     """
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
     shown = delivery.shown(path)
     try:
         _inspect(path, shown)
@@ -46,7 +47,7 @@ def read_spreadsheet(path: Path, delivery: Delivery) -> RawTable:
                 return _table(sheet.iter_rows(values_only=True), shown)
             finally:
                 book.close()
-    except _BROKEN as err:
+    except (InvalidFileException, *_BROKEN) as err:
         word = str(err).splitlines()[0][:120] if str(err) else type(err).__name__
         raise SourceError(f"{shown}: no XLSX that can be read ({word}); save it again or deliver CSV") from err
 

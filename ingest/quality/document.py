@@ -30,7 +30,7 @@ from ingest.quality.measures import (
 from ingest.quality.temporal import observation_quality
 from ingest.reading import Reading
 from twin.city import Source
-from twin.features import Layer, Objects, objects
+from twin.features import Layer
 from twin.frames import Frame
 from twin.grid import Raster
 from twin.live import Datastream
@@ -46,14 +46,14 @@ _SAMPLES = 200
 class _Place:
     """Where the items of a source are: identifiers (n,), and the middle of each (n, 2), frame m."""
 
-    oid: Objects
+    oid: pa.Array
     xy: np.ndarray[Any, np.dtype[np.float64]]
 
     def rows(self, oids: Iterable[str]) -> dict[str, int]:
         """oid -> row, of those that the source has."""
         wanted = pa.array(list(dict.fromkeys(oids)), type=pa.large_string())
-        found = np.flatnonzero(pc.is_in(pa.array(self.oid, type=pa.large_string()), wanted).to_numpy(False))
-        return dict(zip(self.oid[found].tolist(), found.tolist(), strict=True))
+        found = np.flatnonzero(pc.is_in(self.oid, wanted).to_numpy(False))
+        return dict(zip(self.oid.take(pa.array(found)).to_pylist(), found.tolist(), strict=True))
 
     def of(self, oids: Iterable[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Middles (k, 2) of those that the source has, in their order."""
@@ -144,12 +144,12 @@ def _named(items: Sequence[Outcome]) -> tuple[str, ...]:
 
 def _places(noun: Any, frame: Frame) -> _Place:
     if isinstance(noun, Layer):
-        return _Place(noun.oid, shapes.centres(noun.geometry))
+        return _Place(pa.array(noun.oid, type=pa.large_string()), shapes.centres(noun.geometry))
     items = (*noun.things, *noun.incidents) if isinstance(noun, LiveTables) else ()
     if not items:
-        return _Place(objects([]), np.zeros((0, 2)))
+        return _Place(pa.array([], type=pa.large_string()), np.zeros((0, 2)))
     lonlat = [(item.lon, item.lat) for item in items]
-    return _Place(objects([item.oid for item in items]), frame.from_lonlat(lonlat))
+    return _Place(pa.array([item.oid for item in items], type=pa.large_string()), frame.from_lonlat(lonlat))
 
 
 def _told(source: Source, reading: Reading, outcomes: Iterable[Outcome], place: _Place) -> list[Finding]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.sparse.csgraph
 from numpy.typing import NDArray
 
 from twin.datums import parse_crs
@@ -23,6 +22,8 @@ def sniff_extents(extents: Sequence[tuple[str, Bounds]], home: str) -> list[str]
 
     extents     (source, bounds in the frame, m); sources belong together where less than 10 km lies between them
     """
+    import scipy.sparse.csgraph
+
     boxes = [(name, box) for name, box in extents if np.isfinite(box).all()]
     names = [name for name, _ in boxes]
     if len(boxes) < 2 or home not in names:
