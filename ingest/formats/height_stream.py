@@ -1,6 +1,6 @@
 """Heights larger than memory: read, brought to metres and filled block by block while they are written.
 
-Memory: one window of at most BLOCK + 2 MARGIN cells a side at a time (2,624 cells: 28 MB a copy, about ten copies), and
+Memory: one window of at most BLOCK + 2 MARGIN cells a side at a time (2,624 cells: 26 MiB a copy, ten copies), and
 GDAL's cache; the size of the mosaic does not matter. A window reaches MARGIN cells over its block, so that every hole
 that is filled is seen whole with all that its filling looks at: the result does not depend on the blocks.
 """
