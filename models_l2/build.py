@@ -28,6 +28,8 @@ from models_l2.ground import EXTRAPOLATED, Stand
 from models_l2.heights import EVIDENCE, Evidence, Heights, decide, from_storeys, plausible, shapes
 from models_l2.ladder import LEVELS, PLANES, Raised, RaiseJob, raise_block
 from models_l2.relief import ReliefFigures, make_relief
+from models_l2.roofs import ROOFS
+from models_l2.roofs.choice import Choice, choose
 from models_l2.validity import CODES
 from twin.city import City
 from twin.errors import MissingInputError
@@ -58,6 +60,7 @@ class _Built:
     stand: Stand
     heights: Heights
     shape: Objects
+    roofs: Choice
     raised: Raised
 
 
@@ -80,8 +83,9 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     cells = plan(polygons, layer.oid, options.cell_size)
     standing, evidence = _measure(city, polygons, cells, options, hands)
     heights = _decide(layer, polygons, evidence, options)
-    shape = shapes(evidence, heights)
-    built = _Built(layer, polygons, outline, standing, heights, shape, Raised.nothing(len(layer)))
+    roofs = choose(_facts(layer, polygons, heights), options.roofs, ROOFS)
+    nothing = Raised.nothing(len(layer))
+    built = _Built(layer, polygons, outline, standing, heights, shapes(evidence, heights), roofs, nothing)
     model = _Model(city, built, cells, options, hands)
     lineage = city.store.item("layer", "building").lineage
     city.store.write_model("l2", model.batches(), lineage.step(f"solids up to LoD{options.lod:g} raised on the relief"))
@@ -123,6 +127,12 @@ def _decide(layer: Layer, polygons: Objects, measured: dict[str, Evidence], opti
     return decide(evidence, delivered, function, places(polygons), options.height)
 
 
+def _facts(layer: Layer, polygons: Objects, heights: Heights) -> dict[str, NDArray[Any]]:
+    """What roof rules may ask about."""
+    names = ("roof_type", "function", "structure", "heritage", "storeys", "year_built")
+    return {name: layer.column(name) for name in names} | {"area": shapely.area(polygons), "height": heights.height}
+
+
 class _Model:
     """Raises block after block while the store writes, and remembers what became of every building."""
 
@@ -152,6 +162,8 @@ class _Model:
             stand=built.stand.take(rows),
             height=heights.height[rows],
             shape=built.shape[rows],
+            roofs=built.roofs.take(rows),
+            eave=built.layer.column("eave_height")[rows],
             options=self._options,
             attributes=attributes,
         )
@@ -164,7 +176,8 @@ def _outcomes(built: _Built) -> tuple[Objects, Objects]:
     hull = np.where(raised.hulled, footprints.HULLED, "").astype(object)
     ground = np.where(built.stand.extrapolated, EXTRAPOLATED, "").astype(object)
     broken = objects([CODES[code] for code in raised.code.tolist()])
-    reason = texts(built.outline, hull, ground, built.heights.reason, raised.stepped, broken)
+    said = np.where(built.shape == "", built.roofs.said, "").astype(object)
+    reason = texts(built.outline, hull, ground, built.heights.reason, said, raised.stepped, broken)
     reason[lost] = built.outline[lost]
     status = np.full(n, "done", dtype=object)
     mended = texts(built.outline, hull, ground, raised.stepped).astype(str) != ""
@@ -215,6 +228,15 @@ def _figures(built: _Built, status: Objects, relief: ReliefFigures) -> dict[str,
     }
 
 
+def _roof_evidence(built: _Built) -> Objects:
+    """(n,) what the shape of every roof is known from: pointcloud, dsm, attribute, the number of a rule, or default."""
+    measured = np.isin(built.raised.roof.astype(str), ("planes", "levels"))
+    evidence = np.where(measured, built.shape, built.roofs.how).astype(object)
+    evidence[~measured & (built.shape != "")] = "default"
+    evidence[built.raised.lod == 0] = ""
+    return evidence
+
+
 def _sunk(built: _Built, solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(n,) True where the ground along the outline rises above the roof."""
     return solid & (built.stand.highest_z > built.raised.roof_z)
@@ -257,6 +279,8 @@ def _table(built: _Built) -> Layer:
         base_z=np.where(solid, built.raised.base_z, np.nan),
         ground_z=np.where(solid, built.stand.ground_z, np.nan),
         roof_z=np.where(solid, built.raised.roof_z, np.nan),
+        roof_shape=np.where(solid & (built.raised.roof == ""), "flat", built.raised.roof).astype(object),
+        roof_evidence=_roof_evidence(built),
         eave_z=np.where(solid, built.raised.eave_z, np.nan),
         ridge_z=np.where(solid, built.raised.ridge_z, np.nan),
         lod=np.where(solid, built.raised.lod / 10.0, np.nan),

@@ -16,6 +16,8 @@ from models_l2.fit.roofs import Cut, Fitted, fit_roofs
 from models_l2.footprints import from_polygons
 from models_l2.ground import Stand, bounds_of, ground_gap, meets, read_relief, stand
 from models_l2.heights import dsm_points, roof_points
+from models_l2.roofs import ROOFS, build_roofs
+from models_l2.roofs.choice import Choice, batch_of
 from models_l2.shell import raise_partition
 from twin.features import Objects, objects
 from twin.frames import Frame
@@ -27,6 +29,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 PLANES, LEVELS = 22, 13
+# Roof types that a prism shows as well.
+FLAT = ("", "flat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class RaiseJob:
     """What one worker needs to raise a block; arrays (n,) in the order of the block.
 
     shape   (n,) str, what the shape of the roof may be taken from: "pointcloud", "dsm" or ""
+    roofs   what the source or a rule says of the roofs that nothing measured
+    eave    (n,) f8 m above ground, NaN where eaves are not known on their own
     """
 
     store: Store
@@ -44,6 +50,8 @@ class RaiseJob:
     stand: Stand
     height: Floats
     shape: Objects
+    roofs: Choice
+    eave: Floats
     options: L2Options
     attributes: Mapping[str, NDArray[Any]]
 
@@ -55,6 +63,7 @@ class Raised:
     batches   (cell, solids), sorted by cell, then oid
     lod       (n,) i8, level of detail times ten; 0 without a solid
     stepped   (n,) str, why a building with roof evidence has a lower level than it asked for
+    roof      (n,) str, "planes" or "levels" as measured, else the roof type that was built by attribute or rule
     code      (n,) val3dity error that no fallback mended, 0 where there is a solid
     hulled    (n,) bool, the convex hull stands in for the outline
     roof_z    (n,) f8 m, the level roof of LoD1.2           eave_z, ridge_z   (n,) f8 m, lowest and highest roof
@@ -64,6 +73,7 @@ class Raised:
     batches: tuple[tuple[str, Solids], ...]
     lod: Integers
     stepped: Objects
+    roof: Objects
     code: Integers
     hulled: NDArray[np.bool_]
     base_z: Floats
@@ -76,11 +86,12 @@ class Raised:
     def nothing(n: int) -> Raised:
         """n buildings of which nothing has been raised yet."""
         unknown = (np.full(n, np.nan) for _ in range(5))
-        return Raised((), np.zeros(n, np.int64), objects([""] * n), np.zeros(n, np.int64), np.zeros(n, bool), *unknown)
+        texts_of = (np.full(n, "", dtype=object) for _ in range(2))
+        return Raised((), np.zeros(n, np.int64), *texts_of, np.zeros(n, np.int64), np.zeros(n, bool), *unknown)
 
     def put(self, rows: Integers, part: Raised) -> None:
         """Take over what is known about the buildings `rows` (k,), in place."""
-        for name in ("lod", "stepped", "code", "hulled", "base_z", "roof_z", "eave_z", "ridge_z", "gap"):
+        for name in ("lod", "stepped", "roof", "code", "hulled", "base_z", "roof_z", "eave_z", "ridge_z", "gap"):
             getattr(self, name)[rows] = getattr(part, name)
 
 
@@ -99,9 +110,12 @@ def raise_block(job: RaiseJob) -> Raised:
         if fitted is None:
             continue
         raised.stepped[asked] = fitted.reason
-        for cut, lod in ((fitted.planes, PLANES), (fitted.levels, LEVELS)):
+        for cut, lod, name in ((fitted.planes, PLANES, "planes"), (fitted.levels, LEVELS, "levels")):
             if 10.0 * job.options.lod >= lod:
-                _try(job, raised, cut, asked, lod, parts, placed)
+                _try(job, raised, replace(cut, rows=asked[cut.rows]), lod, parts, placed)
+                raised.roof[(raised.lod == lod) & (raised.roof == "")] = name
+    if 10.0 * job.options.lod >= PLANES:
+        _ruled(job, raised, parts, placed)
     _blocks(job, raised, whole, parts, placed)
     solids, rows = concatenate(parts), np.concatenate(placed)
     order = np.argsort(rows, kind="stable")
@@ -135,12 +149,26 @@ def _fitted(job: RaiseJob, source: str, raised: Raised) -> tuple[Fitted | None, 
     return fit_roofs(polygons, xyz, owner, job.stand.base_z[asked] + options.least_wall, fit), asked
 
 
-def _try(
-    job: RaiseJob, raised: Raised, cut: Cut, asked: Integers, lod: int, parts: list[Solids], placed: list[Integers]
-) -> None:
+def _ruled(job: RaiseJob, raised: Raised, parts: list[Solids], placed: list[Integers]) -> None:
+    """Roofs that the source names or a rule gives, on buildings whose roof nothing measured."""
+    rows = np.flatnonzero((raised.lod == 0) & (job.shape == "") & ~np.isin(job.roofs.kind.astype(str), FLAT))
+    if not len(rows):
+        return
+    options = job.options
+    rings = from_polygons(job.polygons[rows], options.footprints.snap)
+    floor, eave = raised.base_z[rows] + options.least_wall, job.stand.ground_z[rows] + job.eave[rows]
+    batch = batch_of(rings, floor, raised.roof_z[rows], eave, job.roofs.slope[rows], options.roofs)
+    roofed = build_roofs(batch, job.roofs.kind[rows], ROOFS, options.roofs.shape, options.footprints.snap)
+    raised.stepped[rows] = texts(raised.stepped[rows], roofed.reason)
+    _try(job, raised, Cut(rows, roofed.partition), PLANES, parts, placed)
+    raised.roof[rows] = np.where(raised.lod[rows] == PLANES, roofed.built, "")
+
+
+def _try(job: RaiseJob, raised: Raised, cut: Cut, lod: int, parts: list[Solids], placed: list[Integers]) -> None:
     """Keep the valid solids of a partition; the others' errors are said in `stepped`."""
-    rows = asked[cut.rows]
-    solids = raise_partition(cut.partition, raised.base_z[rows], job.oid[rows], job.frame, lod)
+    solids = raise_partition(cut.partition, raised.base_z[cut.rows], job.oid[cut.rows], job.frame, lod)
+    some = np.flatnonzero(np.diff(solids.face_offset) > 0)
+    rows, solids = cut.rows[some], solids.take(some)
     code = validity.check(solids)
     good = np.flatnonzero((code == 0) & (raised.lod[rows] == 0))
     parts.append(solids.take(good))

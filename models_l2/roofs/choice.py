@@ -76,6 +76,10 @@ class Choice:
     how: Objects
     said: Objects
 
+    def take(self, rows: NDArray[np.int64]) -> Choice:
+        """The buildings `rows` (k,), in that order."""
+        return Choice(self.kind[rows], self.slope[rows], self.how[rows], self.said[rows])
+
 
 def roof_words() -> Mapping[str, tuple[str, bool]]:
     """Word of a source in its plain form -> (roof type, whether it means just that); the table is `words.csv`."""

@@ -13,6 +13,7 @@ from models_l2.build import L2Options, build
 from models_l2.footprints import HULLED, TOO_SMALL
 from models_l2.ground import EXTRAPOLATED, ground_gaps
 from models_l2.heights import IMPLAUSIBLE
+from models_l2.roofs.choice import RoofOptions
 from twin.city import City
 from twin.errors import MissingInputError
 from twin.lineage import Lineage
@@ -168,3 +169,29 @@ def test_without_buildings_the_message_names_the_stage_to_run(city_with):
     city.store.remove("layer", "building")
     with pytest.raises(MissingInputError, match="twin ingest"):
         build(city, L2Options(), Workers())
+
+
+def test_a_roof_that_the_source_names_or_a_rule_gives_is_built_and_says_how_it_is_known(city_with):
+    shapes = np.array([box(WEST + 30 * k, SOUTH + 10, WEST + 30 * k + 20, SOUTH + 22) for k in range(4)], object)
+    words = ["gabled", "", "onion", ""]
+    city = city_with(
+        shapes, height=np.full(4, 9.0), roof_type=words, function=["residential", "religious", "office", "office"]
+    )
+    options = L2Options(roofs=RoofOptions(rules=({"type": "hipped", "function": ["religious"]},)))
+    report = build(city, options, Workers())
+    table = city.store.read_layer("building_l2")
+    assert table.column("roof_evidence")[:2].tolist() == ["attribute", "rule 1"]
+    assert table.column("roof_shape")[[0, 1, 3]].tolist() == ["gabled", "hipped", "flat"]
+    assert table.column("lod")[[0, 1, 3]].tolist() == [2.2, 2.2, 1.2]
+    assert table.column("ridge_z") - table.column("ground_z") == pytest.approx(9.0, abs=0.01)
+    assert (table.column("eave_z") < table.column("ridge_z"))[:2].all()
+    assert report.figures["lod_2.2"] >= 2
+    solids = model(city)
+    assert solids.is_closed().all()
+
+
+def test_the_highest_level_asked_for_is_the_highest_built(city_with):
+    shapes = np.array([box(WEST + 10, SOUTH + 10, WEST + 30, SOUTH + 22)], dtype=object)
+    city = city_with(shapes, height=np.array([9.0]), roof_type=["gabled"])
+    build(city, L2Options(lod=1.2), Workers())
+    assert city.store.read_layer("building_l2").column("lod").tolist() == [1.2]
