@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import Delaunay, QhullError, cKDTree
 
 from models_l2.terrain.drawing import drawn
+from models_l2.terrain.filter import FilterOptions, ground_mask
+from twin.analysis.heights import points_inside
 from twin.errors import MissingInputError
 from twin.frames import Frame
 from twin.grid import Bounds, GeoBox
@@ -24,6 +27,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 GROUND, WATER = 2, 9
+UNCLASSIFIED = (0, 1)
 _BLOCK, _MARGIN = 4096, 512
 _AROUND, _FLAT_CELL = 200.0, 10.0
 
@@ -53,6 +57,12 @@ class ReliefOptions:
     max_hole: float = option(
         2000.0, unit="m", min=0.0, max=20000.0, doc="Holes with places further than this from any known cell stay open."
     )
+    ground: str = option(
+        "auto",
+        choices=("auto", "classified", "filtered"),
+        doc="Ground points: those of class 2, those that a filter finds, or by filter only where no point has class 2.",
+    )
+    filter: FilterOptions = field(default_factory=FilterOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +89,10 @@ def make_relief(store: Store, frame: Frame, options: ReliefOptions) -> ReliefFig
         lineage = store.item("raster", "dem").lineage.step("holes filled by linear interpolation from their rims")
     elif store.has("points", "points"):
         geobox, source = _points_box(store, frame, options), "points"
+        options = replace(options, ground=_kind_of_ground(store, geobox, options))
+        found = " told from others by a progressive morphological filter" if options.ground == "filtered" else ""
         lineage = store.item("points", "points").lineage.step(
-            f"ground points gridded at {options.resolution:g} m, gaps filled by linear interpolation"
+            f"ground points{found} gridded at {options.resolution:g} m, gaps filled by linear interpolation"
         )
     else:
         raise MissingInputError(
@@ -101,6 +113,7 @@ def make_relief(store: Store, frame: Frame, options: ReliefOptions) -> ReliefFig
     cells = geobox.shape[0] * geobox.shape[1]
     if unknown == cells:
         raise MissingInputError(f"relief: the {source} hold no ground; check nodata and point classes (2 is ground)")
+    source = "points, filtered" if source == "points" and options.ground == "filtered" else source
     return ReliefFigures(source, cells, filled, unknown)
 
 
@@ -210,11 +223,39 @@ def _points_box(store: Store, frame: Frame, options: ReliefOptions) -> GeoBox:
     return GeoBox.from_bounds(item.extent, options.resolution, frame)
 
 
+def _kind_of_ground(store: Store, geobox: GeoBox, options: ReliefOptions) -> str:
+    """The option, where it is "auto" decided by the whole cloud: classified where any point has class 2."""
+    if options.ground != "auto":
+        return options.ground
+    windows = (geobox.crop(*inner).bounds for inner, _ in _blocks(geobox))
+    some = any((store.read_points("points", bounds=box).classification == GROUND).any() for box in windows)
+    return "classified" if some else "filtered"
+
+
+def _ground_cloud(store: Store, box: GeoBox, options: ReliefOptions) -> PointCloud:
+    """The points of a window, its ground classified; where that is for the filter, without those inside footprints."""
+    if options.ground != "filtered":
+        return store.read_points("points", bounds=box.bounds)
+    xmin, ymin, xmax, ymax = box.bounds
+    reach = options.filter.margin
+    bounds = (xmin - reach, ymin - reach, xmax + reach, ymax + reach)
+    cloud = store.read_points("points", bounds=bounds)
+    asked = np.isin(cloud.classification, UNCLASSIFIED)
+    if store.has("layer", "building"):
+        outlines = store.read_layer("building", bbox=bounds, columns=()).geometry
+        outlines = outlines[~shapely.is_missing(outlines) & shapely.is_valid(outlines)]
+        asked[points_inside(cloud.xyz[:, :2], outlines)[1]] = False
+    kinds = cloud.classification.copy()
+    kinds[kinds == GROUND] = UNCLASSIFIED[0]
+    kinds[np.flatnonzero(asked)[ground_mask(cloud.xyz[asked], cloud.frame, options.filter)]] = GROUND
+    return replace(cloud, classification=kinds)
+
+
 def _known(store: Store, source: str, geobox: GeoBox, window: tuple[slice, slice], options: ReliefOptions) -> Floats:
     box = geobox.crop(*window)
     bounds = _shrunk(box)
     if source == "points":
-        return grid_ground(store.read_points("points", bounds=box.bounds), box, options.water)
+        return grid_ground(_ground_cloud(store, box, options), box, options.water)
     raster = store.read_raster("dem", bounds=bounds)
     return np.where(raster.valid, raster.values, np.nan).astype(np.float64)
 
