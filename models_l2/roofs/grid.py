@@ -121,10 +121,12 @@ def _noded(loose: Loose, drawn: Drawn, row: int, local: Floats) -> Loose:
     lines = shapely.linearrings(local[inside], indices=number)
     shapes = shapely.make_valid(shapely.polygons(lines))
     pieces = shapely.orient_polygons(shapely.get_parts(shapely.polygonize([shapely.union_all(lines, grid_size=1.0)])))
+    away = shapely.distance(shapely.point_on_surface(pieces)[:, None], shapes[None, :])
+    # What lies in no face is a courtyard.
+    roof = away.min(axis=1) <= 1.0
+    pieces, nearest = pieces[roof], np.argmin(away[roof], axis=1)
     if not len(pieces) or (shapely.get_num_interior_rings(pieces) > 0).any():
         return loose
-    within = shapely.point_on_surface(pieces)
-    nearest = np.argmin(shapely.distance(within[:, None], shapes[None, :]), axis=1)
     xy, piece = shapely.get_coordinates(pieces, return_index=True)
     inner = np.append(piece[1:] == piece[:-1], False)
     others = drawn.owner[loose.face] != row

@@ -17,6 +17,8 @@ Bools = NDArray[np.bool_]
 # Interior angles at both ends of a gable wall, degrees, and the least distance of its ridge from them as a share.
 GABLE_ANGLES = (30.0, 105.0)
 GABLE_MARGIN = 0.1
+# m; nodes nearer to a level than this lie on it: what would be cut off is narrower than the grid can show.
+LEVEL = 0.002
 _SAME = 1e-6
 
 
@@ -155,7 +157,7 @@ def cut(sketch: Sketch, level: Floats) -> Sketch:
     full = np.diff(sketch.ring) > 0
     after[sketch.ring[1:][full] - 1] = sketch.ring[:-1][full]
     limit = level[sketch.owner()[face]]
-    above = sketch.run[corner] > limit + _SAME
+    above = sketch.run[corner] > limit + LEVEL
     crossed = np.flatnonzero(above != above[after])
     wider, node = _crossings(sketch, corner[crossed], corner[after[crossed]], limit[crossed])
     rising = ~above[crossed]
@@ -190,7 +192,7 @@ def _crossings(sketch: Sketch, start: Integers, end: Integers, level: Floats) ->
     xy = sketch.xy[low] + share[:, None] * (sketch.xy[high] - sketch.xy[low])
     wider, node = _added(sketch, xy, level)
     for end_of in (low, high):
-        node = np.where(np.abs(sketch.run[end_of] - level) <= _SAME, end_of, node)
+        node = np.where(np.abs(sketch.run[end_of] - level) <= LEVEL, end_of, node)
     return wider, node[of.ravel()]
 
 

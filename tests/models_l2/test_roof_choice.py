@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from models_l2.footprints import from_polygons
-from models_l2.roofs import ROOFS, RoofOptions, RoofRule, TypeOptions, batch_of, build_roofs, choose
+from models_l2.roofs import ROOFS, RoofOptions, RoofRule, TypeOptions, batch_of, build_roofs, choose, grid
 from models_l2.roofs.choice import roof_words, rules_of
 from twin.errors import OptionsError
 from twin.options import as_table, describe_options, read_options
@@ -141,6 +141,21 @@ def test_ridges_follow_the_longer_side():
     partition = built(shapely.box(0, 0, 10, 30), "gabled", ridge=9.0).partition
     ridge = partition.rings.xy[partition.heights() > 8.99]
     assert ridge[:, 0] == pytest.approx(5.0, abs=0.001)
+
+
+def test_faces_that_a_coarse_grid_folds_are_cut_anew_and_the_courtyard_stays_open(monkeypatch):
+    turned = []
+    noded = grid._noded
+    monkeypatch.setattr(grid, "_noded", lambda *given: turned.append(given[2]) or noded(*given))
+    outer = [(10, 5), (15, 15), (-4, 19), (-7, 5), (-20, 1), (-9, -11), (-1, -9), (4, -9), (12, -2)]
+    court = [(4, -1), (1, -3), (0, -3), (-3, -3), (-6, 0), (-2, 2), (-1, 6), (4, 4), (3, 2)]
+    rings = from_polygons(np.array([shapely.Polygon(outer, [court])], dtype=object), 0.25)
+    heights = (np.array([v]) for v in (2.0, 12.0, math.nan, 30.0))
+    asked = batch_of(rings, *heights, RoofOptions())
+    found = build_roofs(asked, texts("hipped"), ROOFS, TypeOptions(), 0.25)
+    assert turned == [0]
+    assert found.built.tolist() == ["hipped"]
+    assert found.partition.rings.areas().sum() == pytest.approx(522.0)
 
 
 def test_types_are_registered_once():
