@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ import rasterio.warp
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
+from rasterio.shutil import copy as copy_raster
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
@@ -35,6 +37,8 @@ from twin.lineage import Lineage
 
 RASTER_ERRORS = (rasterio.errors.RasterioError, rasterio.errors.CRSError, rasterio._err.CPLE_BaseError)
 BELIEVABLE = {"dem": (-500.0, 9000.0), "dsm": (-500.0, 9800.0), "canopy": (-50.0, 150.0)}
+TIFFS = (".tif", ".tiff")
+LINE_BY_LINE = ("JPEG", "PNG", "GIF", "BMP")
 _ALIGNED = 1e-3
 _FILL_SEARCH = 256.0
 
@@ -168,7 +172,7 @@ def open_sheet(path: Path, delivery: Delivery, frame: Frame) -> Iterator[Sheet]:
             dataset = stack.enter_context(
                 open_decoded(path, delivery)
                 if "coding" in delivery.source.extra
-                else rasterio.open(path, NUM_THREADS="ALL_CPUS")
+                else rasterio.open(path, **({"NUM_THREADS": "ALL_CPUS"} if path.suffix.lower() in TIFFS else {}))
             )
         own = dataset.crs.to_string() if dataset.crs else ""
         crs = crs_of(delivery, own, shown)
@@ -189,8 +193,20 @@ def open_sheet(path: Path, delivery: Delivery, frame: Frame) -> Iterator[Sheet]:
             options = {"src_crs": crs, "crs": frame.crs, "resampling": Resampling.bilinear, "src_nodata": known}
             if known is None and dataset.count in (1, 3):
                 options["add_alpha"] = dataset.count == 3
-            view = stack.enter_context(WarpedVRT(dataset, **options))
+            view = stack.enter_context(WarpedVRT(tiled(stack, dataset), **options))
         yield Sheet(view, shown, native, nodata, crs, steps, vertical_of(own))
+
+
+def tiled(stack: ExitStack, dataset: Any) -> Any:
+    """The same raster where windows cost what they hold: a picture coded line by line is copied into tiles first.
+
+    A warped window asks for lines back and forth, and a JPEG or PNG is decoded from its top for each step back.
+    """
+    if dataset.driver not in LINE_BY_LINE or dataset.block_shapes[0][0] != 1:
+        return dataset
+    beside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="twin"))) / "tiled.tif"
+    copy_raster(dataset, beside, driver="GTiff", tiled=True, blockxsize=512, blockysize=512, BIGTIFF="IF_SAFER")
+    return stack.enter_context(rasterio.open(beside))
 
 
 def _checked(dataset: Any, crs: str, delivery: Delivery, frame: Frame, shown: str) -> tuple[str, ...]:

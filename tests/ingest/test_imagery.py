@@ -96,3 +96,22 @@ def test_two_bands_are_no_picture(write_raster, deliver, frame):
         assert file.count == 2
     with pytest.raises(SourceError, match="an image has 1, 3 or 4"):
         READER.read(deliver("o.tif", "imagery"), frame)
+
+
+@pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # rasterio's own, for turned rasters
+def test_a_turned_jpeg_is_the_same_picture_as_the_same_lines_in_tiles(write_raster, deliver, frame, tmp_path):
+    from affine import Affine
+
+    y, x = np.mgrid[0:600, 0:800]
+    smooth = np.stack([x / 4, y / 3, (x + y) / 7]).astype(np.uint8) + 5
+    place = Affine.translation(500_000.0, 4_430_700.0) @ Affine.rotation(7.0) @ Affine.scale(0.5, -0.5)
+    coded = write_raster("o.jpg", smooth, crs="EPSG:4547", transform=place, driver="JPEG", QUALITY=95)
+    with rasterio.open(coded) as lines:
+        assert lines.block_shapes[0][0] == 1
+        decoded = lines.read()
+    write_raster("o.tif", decoded, crs="EPSG:4547", transform=place, tiled=True, photometric="RGB")
+    one, other = (
+        whole(READER.read(deliver(name, "imagery", crs="EPSG:4547"), frame).noun) for name in ("o.jpg", "o.tif")
+    )
+    np.testing.assert_array_equal(one, other)
+    assert (one.max(axis=0) > 0).mean() > 0.5
