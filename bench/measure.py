@@ -28,6 +28,12 @@ def figure(name: str, value: float, unit: str, **more: Any) -> dict[str, Any]:
 
 def run_process(command: Sequence[str], timeout: float = 900.0) -> tuple[float, float]:
     """(seconds, peak MiB of the largest process) of a command that must succeed."""
+    seconds, _, peak = run_counted(command, timeout)
+    return seconds, peak
+
+
+def run_counted(command: Sequence[str], timeout: float = 900.0) -> tuple[float, float, float]:
+    """(seconds, CPU seconds of all its processes, peak MiB of the largest) of a command that must succeed."""
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -35,7 +41,7 @@ def run_process(command: Sequence[str], timeout: float = 900.0) -> tuple[float, 
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in (0, 1) or seconds > timeout:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode} after {seconds:.0f} s")
-    return seconds, usage.ru_maxrss / 1024.0
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024.0
 
 
 def median_of(times: int, once: Callable[[], float]) -> tuple[float, list[float]]:
