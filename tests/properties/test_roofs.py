@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import shapely
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from models_l2.footprints import FootprintOptions, Rings, clean, from_polygons
@@ -89,6 +89,7 @@ def test_the_faces_of_a_skeleton_tile_the_footprint_and_lean_on_their_edges(shap
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=50)
 @given(outlines, st.floats(10.0, 55.0), st.sampled_from([math.nan, math.nan, 0.0, 1.0]))
 def test_every_roof_type_is_a_valid_solid_between_the_prisms_of_eaves_and_ridge(name, shapes, slope, direction):
     rings = rings_of(shapes)
@@ -113,6 +114,7 @@ def test_every_roof_type_is_a_valid_solid_between_the_prisms_of_eaves_and_ridge(
     assert (solids.volumes() <= area * ridge + slack).all()
 
 
+@settings(max_examples=30)
 @given(outlines, st.randoms(use_true_random=False))
 def test_the_neighbours_of_a_building_change_nothing_about_its_roof(shapes, chance):
     rings = rings_of(shapes)
