@@ -212,6 +212,7 @@ def _figures(built: _Built, status: Objects, relief: ReliefFigures) -> dict[str,
         **{f"lod_{lod / 10:g}": int((raised.lod[solid] == lod).sum()) for lod in (LOD, LEVELS, PLANES)},
         "roofs_stepped_down": int(((raised.stepped.astype(str) != "") & solid).sum()),
         "hulls": int(raised.hulled.sum()),
+        **_fit(raised.fit_rmse[solid]),
         "ground_extrapolated": int(built.stand.extrapolated[solid].sum()),
         "ground_gap_max_m": _figure(np.max, np.abs(gap)),
         "ground_step_max_m": _figure(np.max, depth),
@@ -235,6 +236,13 @@ def _roof_evidence(built: _Built) -> Objects:
     evidence[~measured & (built.shape != "")] = "default"
     evidence[built.raised.lod == 0] = ""
     return evidence
+
+
+def _fit(rmse: Floats) -> dict[str, Any]:
+    """How many buildings were held against their points, and the median and 95th percentile of their figures."""
+    known = rmse[np.isfinite(rmse)]
+    halves = {f"fit_rmse_p{p}_m": round(float(np.percentile(known, p)), 3) for p in (50, 95) if len(known)}
+    return {"fit_known": len(known), **halves}
 
 
 def _sunk(built: _Built, solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -284,6 +292,7 @@ def _table(built: _Built) -> Layer:
         eave_z=np.where(solid, built.raised.eave_z, np.nan),
         ridge_z=np.where(solid, built.raised.ridge_z, np.nan),
         lod=np.where(solid, built.raised.lod / 10.0, np.nan),
+        fit_rmse=np.where(solid, built.raised.fit_rmse, np.nan),
         outcome=status,
         reason=reason,
     )

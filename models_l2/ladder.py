@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from models_l2 import footprints, validity
 from models_l2.blocks import L2Options, texts
 from models_l2.extrude import LOD, extrude
 from models_l2.fit.roofs import Cut, Fitted, fit_roofs
+from models_l2.fitness import fit_rmse
 from models_l2.footprints import from_polygons
 from models_l2.ground import Stand, bounds_of, ground_gap, meets, read_relief, stand
 from models_l2.heights import dsm_points, roof_points
@@ -68,6 +69,7 @@ class Raised:
     hulled    (n,) bool, the convex hull stands in for the outline
     roof_z    (n,) f8 m, the level roof of LoD1.2           eave_z, ridge_z   (n,) f8 m, lowest and highest roof
     gap       (n,) f8 m, base above the relief
+    fit_rmse  (n,) f8 m, root mean square distance of roof points or DSM cells to the solid; NaN where none were asked
     """
 
     batches: tuple[tuple[str, Solids], ...]
@@ -81,18 +83,19 @@ class Raised:
     eave_z: Floats
     ridge_z: Floats
     gap: Floats
+    fit_rmse: Floats
 
     @staticmethod
     def nothing(n: int) -> Raised:
         """n buildings of which nothing has been raised yet."""
-        unknown = (np.full(n, np.nan) for _ in range(5))
+        unknown = (np.full(n, np.nan) for _ in range(6))
         texts_of = (np.full(n, "", dtype=object) for _ in range(2))
         return Raised((), np.zeros(n, np.int64), *texts_of, np.zeros(n, np.int64), np.zeros(n, bool), *unknown)
 
     def put(self, rows: Integers, part: Raised) -> None:
         """Take over what is known about the buildings `rows` (k,), in place."""
-        for name in ("lod", "stepped", "roof", "code", "hulled", "base_z", "roof_z", "eave_z", "ridge_z", "gap"):
-            getattr(self, name)[rows] = getattr(part, name)
+        for item in fields(Raised)[1:]:
+            getattr(self, item.name)[rows] = getattr(part, item.name)
 
 
 def raise_block(job: RaiseJob) -> Raised:
@@ -105,8 +108,9 @@ def raise_block(job: RaiseJob) -> Raised:
     raised = replace(Raised.nothing(n), base_z=job.stand.base_z.copy(), roof_z=_roofs(job, job.stand))
     parts: list[Solids] = []
     placed: list[Integers] = []
+    seen: list[tuple[Floats, Integers]] = []
     for source in ("pointcloud", "dsm"):
-        fitted, asked = _fitted(job, source, raised)
+        fitted, asked = _fitted(job, source, raised, seen)
         if fitted is None:
             continue
         raised.stepped[asked] = fitted.reason
@@ -122,6 +126,7 @@ def raise_block(job: RaiseJob) -> Raised:
     solids, rows = solids.take(order), rows[order]
     raised.gap[rows] = ground_gap(solids, whole)
     raised.eave_z[rows], raised.ridge_z[rows] = _roof_range(solids)
+    raised.fit_rmse[:] = fit_rmse(solids, rows, seen, n)
     attributes = {
         **job.attributes, "base_z": raised.base_z, "ground_z": job.stand.ground_z, "roof_z": raised.roof_z,
         "ridge_z": raised.ridge_z,
@@ -130,8 +135,10 @@ def raise_block(job: RaiseJob) -> Raised:
     return replace(raised, batches=tuple(_by_cell(solids, job.cell[rows])))
 
 
-def _fitted(job: RaiseJob, source: str, raised: Raised) -> tuple[Fitted | None, Integers]:
-    """Roofs of the buildings whose shape `source` tells, and their rows (k,) in the block."""
+def _fitted(
+    job: RaiseJob, source: str, raised: Raised, seen: list[tuple[Floats, Integers]]
+) -> tuple[Fitted | None, Integers]:
+    """Roofs of the buildings whose shape `source` tells, and their rows (k,) in the block; `seen` takes the points."""
     asked = np.flatnonzero((job.shape == source) & (raised.lod == 0))
     if not len(asked) or job.options.lod < LEVELS / 10.0:
         return None, asked
@@ -146,6 +153,7 @@ def _fitted(job: RaiseJob, source: str, raised: Raised) -> tuple[Fitted | None, 
         dsm = job.store.read_raster("dsm", bounds=bounds)
         xyz, owner = dsm_points(dsm, polygons, ground, options.height)
         fit = fit.coarser(max(dsm.geobox.resolution))
+    seen.append((xyz, asked[owner]))
     return fit_roofs(polygons, xyz, owner, job.stand.base_z[asked] + options.least_wall, fit), asked
 
 

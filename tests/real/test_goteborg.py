@@ -73,13 +73,16 @@ def test_model_heights_are_those_of_the_surface_model_over_the_footprints(built,
     assert (from_dsm <= covered).all()
     assert from_dsm.sum() == 41
     median = np.array([np.median(above[cells]) if cells.any() else np.nan for cells in inside])
+    roof = np.array([np.percentile(above[cells], 90) if cells.any() else np.nan for cells in inside])
     seen = from_dsm & (median >= 1.5)
     assert seen.sum() == 37
-    per_building = np.abs(table.column("height_m") - median)[seen]
+    per_building = np.abs(table.column("height_m") - roof)[seen]
     assert np.median(per_building) < 0.01
     assert per_building.max() < 0.05
-    cells = np.concatenate([table.column("height_m")[k] - above[inside[k]] for k in np.flatnonzero(covered)])
-    assert np.median(np.abs(cells)) < 1.1
+    # Every cell of the surface beside the solid: median 0.29 m, 95th percentile 1.5 m over the buildings.
+    rmse = table.column("fit_rmse")[seen]
+    assert np.median(rmse) < 0.4
+    assert np.percentile(rmse, 90) < 1.5
 
 
 def test_no_building_floats_or_sinks(built):
