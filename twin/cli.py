@@ -133,10 +133,23 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     _add_finding(verb)
     report = verb("report", "the quality of every source as one page that opens offline", _report)
     report.add_argument("--out", default="", metavar="FILE", help="page to write (default DIR/quality.html)")
-    export = verb("export", "write the city in a format for others", _export)
-    export.add_argument("--format", required=True, choices=["gpkg"], help="gpkg: every layer in one OGC GeoPackage")
-    export.add_argument("out", metavar="OUT", help="file to write")
+    _add_export(verb("export", "write the city in a format for others", _export))
     return parser
+
+
+def _add_export(export: argparse.ArgumentParser) -> None:
+    export.add_argument(
+        "--format",
+        required=True,
+        choices=["gpkg", "cityjson", "cityjsonseq"],
+        help="gpkg: every layer in one OGC GeoPackage; cityjson: buildings and their parts as CityJSON 2.0, pictures "
+        "beside it; cityjsonseq: the same, one building a line, in bounded memory",
+    )
+    export.add_argument(
+        "--bbox", nargs=4, type=float, metavar=("W", "S", "E", "N"), help="the place, degrees, WGS 84 (city models)"
+    )
+    export.add_argument("--lod", type=float, default=9.9, help="highest level of detail (city models; default all)")
+    export.add_argument("out", metavar="OUT", help="file to write")
 
 
 def _add_finding(verb: Callable[..., argparse.ArgumentParser]) -> None:
@@ -331,9 +344,22 @@ def _export(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if out.exists():
         raise OptionsError(f"{out}: is there already; choose another name or remove it")
+    if args.format != "gpkg":
+        return _export_model(city, out, args)
     names = [item.name for item in city.store.items("layer")]
     write_geopackage_of(out, ((name, city.layer(name)) for name in names))
     print(f"twin: {out}: {len(names)} 个图层 / layers")
+    return 0
+
+
+def _export_model(city: twin.City, out: Path, args: argparse.Namespace) -> int:
+    from tiles.cityjson.gather import Choice, bounds_of
+    from tiles.cityjson.write import write_cityjson, write_cityjsonseq
+
+    bounds = None if args.bbox is None else bounds_of(city.frame, args.bbox)
+    write = write_cityjson if args.format == "cityjson" else write_cityjsonseq
+    told = write(city, out, Choice(bounds, round(args.lod * 10)))
+    print(f"twin: {out}: {told.objects} 个建筑 / buildings, {told.parts} 个构件 / parts, {told.vertices} vertices")
     return 0
 
 
