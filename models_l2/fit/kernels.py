@@ -89,6 +89,15 @@ def fit(m: Any) -> Any:
 
 
 @njit(cache=True)
+def fitted(moments: Any) -> Any:
+    """(p, 3) planes of moments (p, 10)."""
+    plane = np.empty((len(moments), 3))
+    for k in range(len(moments)):
+        plane[k, 0], plane[k, 1], plane[k, 2], _ = fit(moments[k])
+    return plane
+
+
+@njit(cache=True)
 def locals_of(near: Any) -> Any:
     """(n, 3) slope in x, slope in y and distance rms of the plane through the neighbours of every point."""
     xyz = near[0]
@@ -278,3 +287,17 @@ def spread(near: Any, label: Any) -> Any:
                     whole[i] = before[j]
                     moved = True
     return whole
+
+
+@njit(cache=True)
+def groups(contact: Any, count: int) -> Any:
+    """(count,) number of the group of planes that hang together by contacts."""
+    group = np.arange(count)
+    for k in range(len(contact)):
+        one, other = group[int(contact[k, 0])], group[int(contact[k, 1])]
+        if one != other:
+            low, high = min(one, other), max(one, other)
+            for p in range(count):
+                if group[p] == high:
+                    group[p] = low
+    return group

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import shapely
+from numba import njit
 from numpy.typing import NDArray
 
 from models_l2.fit.planes import Planes
@@ -72,16 +74,21 @@ def directions(polygon: shapely.Polygon) -> Floats:
     edge = np.diff(xy, axis=0)[ring[1:] == ring[:-1]]
     length = np.hypot(edge[:, 0], edge[:, 1])
     order = np.argsort(-length, kind="stable")
-    chosen: list[float] = []
-    for k in order.tolist():
-        if length[k] < 1.0 or len(chosen) >= 6:
-            break
-        angle = math.atan2(edge[k, 1], edge[k, 0]) % (0.5 * math.pi)
-        if all(_between(angle, other) > math.radians(6.0) for other in chosen):
-            chosen.append(angle)
-    angles = np.array(chosen or [0.0])
+    angles = np.array(_apart_by(edge[order], length[order], math.radians(6.0)) or [0.0])
     angles = np.concatenate([angles, angles + 0.5 * math.pi])
     return np.column_stack([np.sin(angles), -np.cos(angles)])
+
+
+def _apart_by(edge: Floats, length: Floats, least: float) -> list[float]:
+    """Angles modulo a right angle of the first six edges of 1 m or more that differ by more than `least`."""
+    chosen: list[float] = []
+    for (x, y), size in zip(edge.tolist(), length.tolist(), strict=True):
+        if size < 1.0 or len(chosen) >= 6:
+            break
+        angle = math.atan2(y, x) % (0.5 * math.pi)
+        if all(_between(angle, other) > least for other in chosen):
+            chosen.append(angle)
+    return chosen
 
 
 def _between(one: float, other: float) -> float:
@@ -96,31 +103,46 @@ def steps(places: Floats, normals: Floats, reach: float, least: float) -> list[F
     """
     found: list[Found] = []
     while len(places) >= least and len(found) < _STEPS_A_PAIR:
-        offset = np.sort(places @ normals.T, axis=0)
-        best = (0, 0, 0)
-        for t in range(len(normals)):
-            ends = np.searchsorted(offset[:, t], offset[:, t] + reach, side="right")
-            count = ends - np.arange(len(places))
-            k = int(count.argmax())
-            best = max(best, (int(count[k]), -t, -k))
-        count, t, k = best[0], -best[1], -best[2]
+        count, t, middle = densest(np.sort(places @ normals.T, axis=0), reach)
         if count < least:
             break
-        middle = float(np.median(offset[k : k + count, t]))
         found.append((float(count), (float(normals[t, 0]), float(normals[t, 1]), middle)))
         places = places[np.abs(places @ normals[t] - middle) > reach]
     return found
 
 
+@njit(cache=True)
+def densest(offset: Any, reach: float) -> Any:
+    """(most places within `reach`, column, middle offset of those) of sorted columns (n, t); the first of equals."""
+    n, best = len(offset), (0, 0, 0)
+    for t in range(offset.shape[1]):
+        end = 0
+        for k in range(n):
+            limit = offset[k, t] + reach
+            while end < n and offset[end, t] <= limit:
+                end += 1
+            if end - k > best[0]:
+                best = (end - k, t, k)
+    count, t, k = best
+    return count, t, 0.5 * (offset[k + (count - 1) // 2, t] + offset[k + count // 2, t])
+
+
 def apart(lines: Floats, reach: float, parallel: float) -> Floats:
     """The lines (l, 3) without those that run along a better one."""
-    kept: list[Floats] = []
-    limit = math.cos(math.radians(parallel))
-    for line in lines:
-        turned = [(line[:2] @ other[:2], other) for other in kept]
-        near = [
-            abs(math.copysign(1.0, cos) * line[2] - other[2]) < 1.5 * reach for cos, other in turned if abs(cos) > limit
-        ]
-        if not any(near):
-            kept.append(line)
-    return np.array(kept).reshape(-1, 3)
+    return np.asarray(lines[_better(lines, 1.5 * reach, math.cos(math.radians(parallel)))])
+
+
+@njit(cache=True)
+def _better(lines: Any, near: float, limit: float) -> Any:
+    """(l,) True for lines along which no better one that is kept runs."""
+    kept = np.ones(len(lines), np.bool_)
+    for i in range(len(lines)):
+        a, b, c = lines[i]
+        for j in range(i):
+            if not kept[j]:
+                continue
+            cos = a * lines[j, 0] + b * lines[j, 1]
+            if abs(cos) > limit and abs(math.copysign(1.0, cos) * c - lines[j, 2]) < near:
+                kept[i] = False
+                break
+    return kept

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from models_l2.fit import kernels
 from twin.options import option
@@ -80,20 +78,13 @@ def _contacts(near: Any, label: Integers, count: int) -> Floats:
     whole = kernels.spread(near, label)
     found = kernels.contacts(near, whole)
     for wider in (2.0, 4.0, 8.0):
-        group = _groups(found, count)
+        group = kernels.groups(found, count)
         if count < 2 or not group.any():
             break
         far = kernels.contacts((xyz, wider * radius, kernels.bins(xyz, wider * radius)), whole)
         pair = far[:, :2].astype(np.int64)
         found = np.concatenate([found, far[group[pair[:, 0]] != group[pair[:, 1]]]])
     return found
-
-
-def _groups(contact: Floats, count: int) -> Integers:
-    """(count,) number of the group of planes that hang together by contacts."""
-    pair = contact[:, :2].astype(np.int64)
-    links = coo_array((np.ones(len(pair)), (pair[:, 0], pair[:, 1])), shape=(count, count))
-    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
 
 
 def thinned(xyz: Floats, most: int) -> Floats:
@@ -106,7 +97,7 @@ def thinned(xyz: Floats, most: int) -> Floats:
 
 def _ordered(label: Integers, sums: Floats, options: PlaneOptions) -> tuple[Integers, Floats]:
     """Planes without walls, the largest first, those nearly level made level."""
-    plane = np.array([kernels.fit(row)[:3] for row in sums])
+    plane = kernels.fitted(sums)
     slope = np.hypot(plane[:, 0], plane[:, 1])
     roof = np.flatnonzero(slope <= math.tan(math.radians(options.steepest)))
     roof = roof[np.argsort(-sums[roof, 0], kind="stable")]

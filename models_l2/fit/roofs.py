@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from models_l2.fit import cell_kernels as kernels
 from models_l2.fit.cells import CellOptions, borders, choose, cut, dissolve
 from models_l2.fit.lines import LineOptions, cut_lines
 from models_l2.fit.planes import PlaneOptions, Planes, find_planes
@@ -135,18 +136,7 @@ def stepped(roof: _Roof, step: float) -> _Roof | None:
     if float(np.ptp(roof.height)) < step:
         return None
     one, other, _ = borders(roof.faces)
-    group, area = np.arange(len(roof.faces)), shapely.area(roof.faces)
-    height, weight = roof.height.copy(), area.copy()
-    while len(one):
-        a, b = group[one], group[other]
-        apart = np.where(a != b, np.abs(height[a] - height[b]), np.inf)
-        k = int(apart.argmin())
-        if apart[k] >= step:
-            break
-        low, high = sorted((int(a[k]), int(b[k])))
-        height[low] = (height[low] * weight[low] + height[high] * weight[high]) / (weight[low] + weight[high])
-        weight[low] += weight[high]
-        group[group == high] = low
+    group, height = kernels.levelled(one, other, roof.height, shapely.area(roof.faces), step)
     faces, label = dissolve(roof.faces, group)
     if len(faces) < 2:
         return None
@@ -158,8 +148,8 @@ def _faces(polygon: Any, planes: Planes, options: FitOptions) -> tuple[Objects, 
     lines = cut_lines(planes, polygon, options.lines)[: options.cells.most_lines]
     if not len(lines) or polygon.geom_type != "Polygon":
         return shapely.get_parts(objects([polygon])), np.zeros(shapely.get_num_geometries(polygon), np.int64)
-    cells = cut(polygon, lines, options.cells.snap)
-    return dissolve(cells, choose(cells, lines, planes, polygon.area, options.cells))
+    cells, middle = cut(polygon, lines, options.cells.snap)
+    return dissolve(cells, choose(cells, middle, lines, planes, polygon.area, options.cells))
 
 
 def _sensible(
@@ -168,10 +158,11 @@ def _sensible(
     """Planes (f, 3) and middle heights (f,) of the faces; a plane that leaves the range of heights is made level."""
     plane = planes.plane[label]
     z = planes.xyz[:, 2]
-    inside = [shapely.contains_xy(face, planes.xyz[:, :2]) for face in faces.tolist()]
-    height = np.array([np.median(z[rows]) if rows.any() else np.nan for rows in inside])
+    rings, of = shapely.get_rings(faces, return_index=True)
+    xy, ring = shapely.get_coordinates(rings, return_index=True)
+    height = kernels.medians(planes.xyz, xy, ring, of, len(faces))
     height = np.maximum(np.where(np.isnan(height), np.median(z), height), floor)
-    xy, face = shapely.get_coordinates(faces, return_index=True)
+    face = of[ring]
     at = (xy * plane[face, :2]).sum(axis=1) + plane[face, 2]
     top = max(float(z.max()) + options.above, floor)
     wild = np.unique(face[(at > top) | (at < floor)])
