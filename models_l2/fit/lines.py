@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 Found = tuple[float, tuple[float, float, float]]
 
-_STEPS_A_PAIR = 4
+_STEPS_A_PAIR = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class LineOptions:
 
     reach: float = option(0.4, unit="m", min=0.05, max=5.0, doc="Places this near to a line speak for it.")
     share: float = option(0.3, min=0.0, max=1.0, doc="Share of the places of two planes that a ridge must explain.")
+    shortest: float = option(0.6, unit="m", min=0.2, max=20.0, doc="A side of a step shorter than this is no line.")
     least: int = option(4, min=1, max=100, doc="Fewer places than this make no line.")
     parallel: float = option(6.0, unit="deg", min=0.0, max=30.0, doc="Lines closer in direction and place are one.")
 
@@ -43,6 +44,7 @@ def cut_lines(planes: Planes, polygon: shapely.Polygon, options: LineOptions) ->
     found: list[Found] = []
     normals = directions(polygon)
     reach = max(options.reach, 0.4 * planes.radius)
+    enough = _places_per_metre(planes, polygon.area) * options.shortest
     pair = contact[:, 0] * len(planes.plane) + contact[:, 1]
     for key in np.unique(pair).tolist():
         first, second = divmod(int(key), len(planes.plane))
@@ -53,9 +55,18 @@ def cut_lines(planes: Planes, polygon: shapely.Polygon, options: LineOptions) ->
             if near.sum() >= max(options.least, options.share * len(places)):
                 found.append((2.0 * float(near.sum()), (line[0], line[1], line[2])))
                 places = places[~near]
-        found += steps(places, normals, reach, max(options.least, 0.15 * len(places)))
+        found += steps(places, normals, reach, max(options.least, min(0.15 * len(places), enough)))
     found.sort(key=lambda item: -item[0])
     return apart(np.array([line for _, line in found]).reshape(-1, 3), reach, options.parallel)
+
+
+def _places_per_metre(planes: Planes, area: float) -> float:
+    """How many places a metre of a border gives: half of the pairs of points across it that are neighbours.
+
+    The other half lies further from the line than the search reaches, or is lost where points are thin.
+    """
+    density = len(planes.xyz) / max(area, 1.0)
+    return density**2 * planes.radius**3 / 3.0
 
 
 def ridge(one: Floats, other: Floats) -> Floats | None:

@@ -156,3 +156,12 @@ def test_planes_that_meet_are_parted_where_they_have_one_height():
     lines = cut_lines(planes, shapely.box(0, 0, 16, 10), OPTIONS.lines)
     assert len(lines) == 1
     assert np.abs(lines[0, 2]) == pytest.approx(5.0, abs=0.05)
+
+
+def test_a_short_side_of_a_long_step_is_found_too():
+    """The border of a corner that lies lower: 12 m one way and 1.5 m the other."""
+    polygon = box(0, 0, 16, 10)
+    xyz = sampled(polygon, lambda x, y: np.where((x > 4.0) & (y > 8.5), 4.0, 9.0))
+    solids = solids_of(one(polygon, xyz))
+    assert validity.check(solids).tolist() == [0]
+    assert solids.volumes()[0] == pytest.approx(160 * 9.0 - 12.0 * 1.5 * 5.0, rel=0.005)
