@@ -26,8 +26,9 @@ from models_l2.blocks import (
 from models_l2.extrude import LOD
 from models_l2.ground import EXTRAPOLATED, Stand
 from models_l2.heights import EVIDENCE, Evidence, Heights, decide, from_storeys, plausible, shapes
-from models_l2.ladder import LEVELS, PLANES, Raised, RaiseJob, raise_block
+from models_l2.ladder import LEVELS, PLANES, Raised, RaiseJob
 from models_l2.relief import ReliefFigures, make_relief
+from models_l2.reuse import RefreshJob, known_cells, note_cells, refresh
 from models_l2.roofs import ROOFS
 from models_l2.roofs.choice import Choice, choose
 from models_l2.validity import CODES
@@ -68,7 +69,7 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     """Relief, one closed solid per footprint, and the layer `building_l2` that says how each height is known.
 
     reads    layer building; raster dem or points; raster dsm, points
-    writes   raster relief, model l2, layer building_l2, document l2_report
+    writes   raster relief, model l2, layer building_l2, documents l2_report and l2_cells
     raises   MissingInputError where there is no building layer or nothing to make the ground from
     """
     if not city.store.has("layer", "building"):
@@ -89,6 +90,7 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     model = _Model(city, built, cells, options, hands)
     lineage = city.store.item("layer", "building").lineage
     city.store.write_model("l2", model.batches(), lineage.step(f"solids up to LoD{options.lod:g} raised on the relief"))
+    note_cells(city.store, model.digests)
     built = replace(built, raised=model.raised)
     report = _report(built, relief)
     table = _table(built)
@@ -138,15 +140,22 @@ class _Model:
 
     def __init__(self, city: City, built: _Built, cells: Plan, options: L2Options, workers: Workers) -> None:
         self.raised = built.raised
+        self.digests: dict[str, str] = {}
         self._city, self._built, self._cells, self._options, self._workers = city, built, cells, options, workers
 
     def batches(self) -> Iterator[tuple[str, Solids]]:
         """(cell, solids) of the whole city, block by block."""
-        jobs = [self._job(rows) for rows in self._cells.blocks]
-        found = self._workers.map(raise_block, jobs, label="拉伸实体 / solids")
+        known = known_cells(self._city.store)
+        jobs = [RefreshJob(self._job(rows), known) for rows in self._cells.blocks]
+        found = self._workers.map(refresh, jobs, label="拉伸实体 / solids")
+        kept = 0
         for rows, part in zip(self._cells.blocks, found, strict=True):
-            self.raised.put(rows, part)
-            yield from part.batches
+            self.raised.put(rows, part.raised)
+            self.digests |= part.digests
+            kept += part.kept
+            yield from part.raised.batches
+        if kept:
+            self._workers.tell("未变单元沿用 / cells left as they were", kept, len(self.digests))
 
     def _job(self, rows: NDArray[np.int64]) -> RaiseJob:
         built, heights = self._built, self._built.heights

@@ -178,7 +178,8 @@ def from_storeys(storeys: Floats, function: Objects, surveyed: Evidence, options
     """Heights (n,) of storeys, by use, as the city's own surveyed buildings and the table of uses have them."""
     other = (options.storey_height, options.storey_sigma)
     value, sigma = storey_heights(storeys, surveyed.value, function, other)
-    return Evidence(value, sigma, np.zeros(len(value)))
+    # Whole centimetres: one survey more moves the line of a use by less, and then no other building.
+    return Evidence(np.round(value, 2), np.round(sigma, 2), np.zeros(len(value)))
 
 
 def decide(

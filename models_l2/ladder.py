@@ -32,6 +32,8 @@ Integers = NDArray[np.int64]
 PLANES, LEVELS = 22, 13
 # Roof types that a prism shows as well.
 FLAT = ("", "flat")
+# What is known of a building beside its solid, kept with it, so that a cell that did not change need not be raised.
+KEPT = ("stepped", "roof", "hulled", "eave_z", "gap", "fit_rmse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +126,15 @@ def raise_block(job: RaiseJob) -> Raised:
     solids, rows = concatenate(parts), np.concatenate(placed)
     order = np.argsort(rows, kind="stable")
     solids, rows = solids.take(order), rows[order]
-    raised.gap[rows] = ground_gap(solids, whole)
+    # The last digits depend on the window of the relief that was read; a micrometre does not.
+    raised.gap[rows] = np.round(ground_gap(solids, whole), 6) + 0.0
     raised.eave_z[rows], raised.ridge_z[rows] = _roof_range(solids)
     raised.fit_rmse[:] = fit_rmse(solids, rows, seen, n)
     attributes = {
         **job.attributes, "base_z": raised.base_z, "ground_z": job.stand.ground_z, "roof_z": raised.roof_z,
-        "ridge_z": raised.ridge_z,
+        "ridge_z": raised.ridge_z, **{name: getattr(raised, name) for name in KEPT},
     }  # fmt: skip
+    attributes["hulled"] = raised.hulled.astype(np.float64)
     solids = replace(solids, attributes={key: values[rows] for key, values in attributes.items()})
     return replace(raised, batches=tuple(_by_cell(solids, job.cell[rows])))
 
@@ -209,7 +213,8 @@ def _hulls(
 ) -> None:
     shapes = footprints.hulls(job.polygons[rows], job.options.footprints)
     rings = from_polygons(shapes, job.options.footprints.snap)
-    standing = replace(stand(rings, shapes, whole, whole), ground_z=job.stand.ground_z[rows])
+    standing = stand(rings, shapes, whole, whole)
+    standing = replace(standing, base_z=np.round(standing.base_z, 6), ground_z=job.stand.ground_z[rows])
     roof = np.maximum(standing.ground_z + job.height[rows], standing.base_z + job.options.least_wall)
     solids = extrude(rings, standing.base_z, roof, job.oid[rows], job.frame)
     code = validity.check(solids)
