@@ -20,6 +20,7 @@ from models_l2.ground import Stand, bounds_of, meets, read_relief, stand
 from models_l2.heights import Evidence, HeightOptions, from_dsm, from_points, roof_points
 from models_l2.relief import ReliefOptions
 from models_l2.roofs.choice import RoofOptions
+from models_l2.terrain.tin import TinOptions
 from twin.features import Layer, Objects, objects
 from twin.options import option
 from twin.store.protocol import Store
@@ -35,6 +36,7 @@ class L2Options:
     """Everything that can be set about the L2 model, section [l2] of city.toml."""
 
     relief: ReliefOptions = field(default_factory=ReliefOptions)
+    tin: TinOptions = field(default_factory=TinOptions)
     footprints: FootprintOptions = field(default_factory=FootprintOptions)
     height: HeightOptions = field(default_factory=HeightOptions)
     fit: FitOptions = field(default_factory=FitOptions)

@@ -24,13 +24,13 @@ from models_l2.blocks import (
     texts,
 )
 from models_l2.extrude import LOD
-from models_l2.ground import EXTRAPOLATED, Stand
+from models_l2.ground import EXTRAPOLATED, Stand, gap_table
 from models_l2.heights import EVIDENCE, Evidence, Heights, decide, from_storeys, plausible, shapes
 from models_l2.ladder import LEVELS, PLANES, Raised, RaiseJob
-from models_l2.relief import ReliefFigures, make_relief
 from models_l2.reuse import RefreshJob, known_cells, note_cells, refresh
 from models_l2.roofs import ROOFS
 from models_l2.roofs.choice import Choice, choose
+from models_l2.terrain.build import GroundFigures, make_ground
 from models_l2.validity import CODES
 from twin.city import City
 from twin.errors import MissingInputError
@@ -68,8 +68,8 @@ class _Built:
 def build(city: City, options: L2Options, workers: Workers) -> Report:
     """Relief, one closed solid per footprint, and the layer `building_l2` that says how each height is known.
 
-    reads    layer building; raster dem or points; raster dsm, points
-    writes   raster relief, model l2, layer building_l2, documents l2_report and l2_cells
+    reads    layers building, water, road; raster dem or points; raster dsm, points
+    writes   raster and model relief, model l2, layer building_l2, documents l2_report and l2_cells
     raises   MissingInputError where there is no building layer or nothing to make the ground from
     """
     if not city.store.has("layer", "building"):
@@ -77,10 +77,10 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
             f"{city.name_en}: the store has no layer 'building'; declare a [[source]] with kind = \"footprints\" or "
             f'"citymodel" in city.toml, then run `twin ingest {city.root}`'
         )
-    relief = make_relief(city.store, city.frame, options.relief)
     layer = city.store.read_layer("building").sort()
     polygons, outline = footprints.clean(layer.geometry, options.footprints)
     hands = workers if len(layer) >= SPREAD_FROM else Workers(1, workers.tell)
+    ground = make_ground(city, options, workers)
     cells = plan(polygons, layer.oid, options.cell_size)
     standing, evidence = _measure(city, polygons, cells, options, hands)
     heights = _decide(layer, polygons, evidence, options)
@@ -92,7 +92,7 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     city.store.write_model("l2", model.batches(), lineage.step(f"solids up to LoD{options.lod:g} raised on the relief"))
     note_cells(city.store, model.digests)
     built = replace(built, raised=model.raised)
-    report = _report(built, relief)
+    report = _report(built, ground)
     table = _table(built)
     city.store.write_layer("building_l2", table, lineage.step("heights decided by evidence, ground taken from relief"))
     city.store.write_document("l2_report", report.as_dict(), lineage)
@@ -196,16 +196,16 @@ def _outcomes(built: _Built) -> tuple[Objects, Objects]:
     return status, reason
 
 
-def _report(built: _Built, relief: ReliefFigures) -> Report:
+def _report(built: _Built, ground: GroundFigures) -> Report:
     status, reason = _outcomes(built)
     rows = np.flatnonzero(status != "done")
     found = zip(built.layer.oid[rows].tolist(), status[rows].tolist(), reason[rows].tolist(), strict=True)
     outcomes = tuple(Outcome(oid, word, text, STAGE) for oid, word, text in found)
-    figures = _figures(built, status, relief)
-    return Report(STAGE, int((status == "done").sum()), outcomes, figures, tuple(_warnings(built, status, relief)))
+    figures = _figures(built, status, ground)
+    return Report(STAGE, int((status == "done").sum()), outcomes, figures, tuple(_warnings(built, status, ground)))
 
 
-def _figures(built: _Built, status: Objects, relief: ReliefFigures) -> dict[str, Any]:
+def _figures(built: _Built, status: Objects, ground: GroundFigures) -> dict[str, Any]:
     solid = np.isin(status.astype(str), ("done", "fallback"))
     kinds = built.heights.evidence[solid].astype(str)
     gap, raised = built.raised.gap[solid], built.raised
@@ -223,18 +223,14 @@ def _figures(built: _Built, status: Objects, relief: ReliefFigures) -> dict[str,
         "hulls": int(raised.hulled.sum()),
         **_fit(raised.fit_rmse[solid]),
         "ground_extrapolated": int(built.stand.extrapolated[solid].sum()),
-        "ground_gap_max_m": _figure(np.max, np.abs(gap)),
-        "ground_step_max_m": _figure(np.max, depth),
+        **gap_table(gap, depth),
         "roofs_below_uphill_ground": int(_sunk(built, solid).sum()),
         **{
             f"invalid_{code}": int((raised.code == code).sum())
             for code in CODES
             if code and (raised.code == code).any()
         },
-        "relief_source": relief.source,
-        "relief_cells": relief.cells,
-        "relief_filled": relief.filled,
-        "relief_unknown": relief.unknown,
+        **ground.as_dict(),
     }
 
 
@@ -263,7 +259,7 @@ def _figure(of: Any, values: Floats) -> float:
     return round(float(of(values)), 3) if len(values) else 0.0
 
 
-def _warnings(built: _Built, status: Objects, relief: ReliefFigures) -> Iterator[str]:
+def _warnings(built: _Built, status: Objects, ground: GroundFigures) -> Iterator[str]:
     if not len(built.layer):
         yield "building: the layer is empty; nothing was raised"
     solid = np.isin(status.astype(str), ("done", "fallback"))
@@ -277,8 +273,7 @@ def _warnings(built: _Built, status: Objects, relief: ReliefFigures) -> Iterator
             named = ", ".join(built.layer.oid[rows[:LISTED]].tolist())
             more = f" and {len(rows) - LISTED} more" if len(rows) > LISTED else ""
             yield f"{len(rows)} buildings {text}: {named}{more}"
-    if relief.unknown:
-        yield f"relief: {relief.unknown} of {relief.cells} cells are unknown at the edge of the data"
+    yield from ground.warnings()
 
 
 def _table(built: _Built) -> Layer:

@@ -20,6 +20,8 @@ from twin.store.protocol import Store
 Floats = NDArray[np.float64]
 
 EXTRAPOLATED = "地面外推 / ground extrapolated"
+GAPS = {"1mm": 0.001, "1cm": 0.01, "10cm": 0.1}
+STEPS = {"0.5m": 0.5, "1m": 1.0, "2m": 2.0, "5m": 5.0}
 _COARSE = 1024
 
 
@@ -71,6 +73,21 @@ def ground_gap(solids: Solids, relief: Raster) -> Floats:
     segments, base = _ground_outline(solids)
     low, _ = outline_range(segments, extend(relief), len(solids))
     return base - low
+
+
+def gap_table(gap: Floats, step: Floats) -> dict[str, float | int]:
+    """How n buildings meet the ground: the largest gap and step, and how many have one larger than each bound.
+
+    gap     (n,) f8 m, base above the lowest relief along the outline: above 0 floats, below 0 is sunk
+    step    (n,) f8 m, how much higher the ground stands at the uphill side than at the base: so deep it is buried there
+    """
+    off = np.abs(gap)
+    return {
+        "ground_gap_max_m": round(float(off.max(initial=0.0)), 3),
+        **{f"ground_gap_over_{word}": int((off > bound).sum()) for word, bound in GAPS.items()},
+        "ground_step_max_m": round(float(step.max(initial=0.0)), 3),
+        **{f"ground_step_over_{word}": int((step > bound).sum()) for word, bound in STEPS.items()},
+    }
 
 
 def ring_segments(rings: Rings) -> Segments:

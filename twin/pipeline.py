@@ -60,7 +60,11 @@ STAGES: tuple[Stage, ...] = (
         "models_l2.build",
         "L2Options",
         "全城 L2 建模 / L2 models",
-        (("layer", "building"), ("raster", "dem"), ("raster", "dsm"), ("raster", "canopy"), ("points", "points")),
+        (
+            *(("layer", name) for name in ("building", "water", "river", "road")),
+            *(("raster", name) for name in ("dem", "dsm", "canopy")),
+            ("points", "points"),
+        ),
         (*_GROUND, *_BUILT, ("model", "l2")),
     ),
     Stage(
