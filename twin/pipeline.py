@@ -30,6 +30,7 @@ class Stage:
     options     name of its options class there
     reads       kinds and names of the catalogue that it is built from; a name that ends in "_" is a prefix
     makes       items that must be there for the stage to count as done
+    notes       documents that let it take parts of the build before over; forced, a stage does without them
     """
 
     name: str
@@ -38,6 +39,7 @@ class Stage:
     title: str
     reads: tuple[tuple[str, str], ...]
     makes: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
 
     def options_class(self) -> type:
         """The stage's options dataclass."""
@@ -66,6 +68,7 @@ STAGES: tuple[Stage, ...] = (
             ("points", "points"),
         ),
         (*_GROUND, *_BUILT, ("model", "l2")),
+        ("l2_cells",),
     ),
     Stage(
         "l3",
@@ -117,7 +120,7 @@ def run(
     """The reports of the stages that were run; stages that are up to date are passed over.
 
     only        names of stages; all where empty
-    force       run them even where nothing changed
+    force       run them even where nothing changed, and whole
     overrides   stage -> options table that goes over city.toml, as the command line gave it
     raises      StoreError where another run is writing to the same store
     """
@@ -135,6 +138,8 @@ def run(
             workers.tell(stage.title, 0, 1)
             # A killed run leaves items of this build beside those of the one before: it must not count as either.
             city.store.put_stamp(stage.name, _BEGUN)
+            for note in stage.notes if force else ():
+                city.store.remove("document", note)
             reports.append(stage.build()(city, options, workers))
             city.store.put_stamp(stage.name, before)
             workers.tell(stage.title, 1, 1)

@@ -12,7 +12,8 @@ import time
 import pytest
 
 import twin
-from tests.tiny import TOML, buildings, relief
+from models_l2 import reuse
+from tests.tiny import TOML, buildings, relief, tiny_city
 from twin import pipeline
 from twin.cli import main
 from twin.store.catalog import digest_of
@@ -198,3 +199,15 @@ def test_stage_options_are_flags_with_their_sentence(capsys):
     told = capsys.readouterr().out
     assert "as under [l2] in city.toml" in told
     assert "(default" in told
+
+
+def test_forced_a_stage_takes_nothing_over_from_the_build_before(tmp_path, monkeypatch):
+    city = tiny_city(tmp_path / "tiny")
+    pipeline.run(city, Workers(1), only=["l2"])
+    before = content(tmp_path / "tiny")
+    raised = []
+    honest = reuse.raise_block
+    monkeypatch.setattr(reuse, "raise_block", lambda job: (raised.extend(job.oid), honest(job))[1])
+    pipeline.run(city, Workers(1), only=["l2"], force=True)
+    assert len(raised) == 12
+    assert content(tmp_path / "tiny") == before
