@@ -13,6 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from ingest.conform import column_mapping
+from ingest.formats.claims import refuse_deep_text
 from ingest.formats.spreadsheet import column_names, read_spreadsheet
 from ingest.formats.words import numbers
 from ingest.reading import Delivery, RawTable, listed
@@ -21,7 +22,6 @@ from twin.features import objects
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".xlsx"})
 COLUMN_LIMIT = 5000
-_SAFE, _DEEPEST = 10_000, 32
 _GUESSES = ("utf-8", "gb18030", "big5")
 
 
@@ -110,10 +110,7 @@ def _points(xy: NDArray[np.float64]) -> NDArray[np.object_]:
 
 
 def _from_wkt(values: NDArray[np.object_], shown: str) -> NDArray[np.object_]:
-    for row, word in enumerate(values.tolist()):
-        # GEOS follows collections by calling itself, until its stack ends and the process with it.
-        if len(word) > _SAFE and word.upper().count("COLLECTION") > _DEEPEST:
-            raise SourceError(f"{shown}: column wkt: row {row + 1}: collections nested too deep; mend that row")
+    refuse_deep_text(values.tolist(), f"{shown}: column wkt")
     try:
         return objects(shapely.from_wkt(np.array([word or None for word in values.tolist()], dtype=object)))
     except (shapely.errors.ShapelyError, NotImplementedError) as err:

@@ -294,8 +294,7 @@ def _placed_things(found: Entities, delivery: Delivery, frame: Frame) -> tuple[l
         z = z + vertical_shift(delivery, frame, found.shown)[0]
     things, outcomes = [], []
     for (oid, entity), place, height in zip(found.things.items(), lonlat.tolist(), z.tolist(), strict=True):
-        said = entity.get("properties")
-        said = said if isinstance(said, dict) else {}
+        said = sensorthings.table_of(entity, "properties")
         if math.isnan(place[0]):
             outcomes.append(Outcome(oid, "skipped", "缺少坐标 / no coordinates", "sensors"))
             continue
@@ -310,7 +309,8 @@ def _found_streams(found: Entities, things: Mapping[str, Thing]) -> list[Datastr
     for oid, (thing, entity) in found.streams.items():
         if thing not in things:
             continue
-        unit, observed = entity.get("unitOfMeasurement") or {}, entity.get("ObservedProperty") or {}
+        unit = sensorthings.table_of(entity, "unitOfMeasurement")
+        observed = sensorthings.table_of(entity, "ObservedProperty")
         name = str(entity.get("name") or oid)
         streams.append(
             Datastream(

@@ -29,6 +29,7 @@ RANGES: Mapping[str, Mapping[str, tuple[float, float]]] = {
 }
 UNITS = {"storeys": "", "lanes": ""}
 
+LONGEST = 255
 _DUST_SHARE = 0.05
 _POINTS, _LINES, _AREAS = (0, 4), (1, 2, 5), (3, 6)
 
@@ -54,7 +55,8 @@ class Mended:
 def stable_oids(source: str, name: str, ids: Objects | None, geometry: Objects) -> Objects:
     """Identifiers (n,) that survive a rebuild: the source's own, else a hash of source name and place.
 
-    ids         (n,) text or None; a mere number gets the class in front, so that road 17 is not building 17
+    ids         (n,) text or None; a mere number gets the class in front, so that road 17 is not building 17; a text of
+                more than LONGEST characters is none for a link or a table of tiles, its hash stands for it
     geometry    (n,) in the frame; the place is the centre of the bounding box, to 0.1 m
     """
     own = ids if ids is not None else np.full(len(geometry), "", dtype=object)
@@ -65,6 +67,8 @@ def stable_oids(source: str, name: str, ids: Objects | None, geometry: Objects) 
     # Digits of other scripts are rare, and Arrow's notion of them is not Python's.
     for row in np.flatnonzero(pc.and_not(pc.utf8_is_numeric(words), plain).to_numpy(zero_copy_only=False)).tolist():
         result[row] = f"{name}-{own[row]}" if own[row].isdigit() else own[row]
+    for row in np.flatnonzero(pc.greater(pc.utf8_length(words), LONGEST).to_numpy(zero_copy_only=False)).tolist():
+        result[row] = _digest(own[row], name)
     blank = np.flatnonzero(result == "")
     if len(blank):
         boxes = shapely.bounds(geometry[blank])

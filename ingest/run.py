@@ -81,8 +81,9 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
     """Every declared source in the city's store, in its frame, repaired and joined; the report says what was lost.
 
     writes      layers, rasters, points, live tables, documents `ingest_report` and `sources`; what an earlier run wrote
-                and no source brings any more is taken out. Everything but points and pictures is read before the
-                first write, and those are written first: a delivery that cannot be read leaves the layers as they were.
+                and no source brings any more is taken out. Whatever is read while it is written (points, models,
+                pictures, large heights) takes its place together, before the first layer: a delivery that cannot be
+                read to its end leaves the store as it was.
     partial     a delivery without buildings or without ground is kept as it is; one warning says what L2 will lack
     raises      MissingInputError without any source; SourceError for a file that cannot
                 be read or lacks what its declaration promises
@@ -101,10 +102,12 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
     _sniff(run)
     _gather_layers(run, registry, options)
     _join(run, options)
-    _write_points(run)
-    _write_models(run)
-    _write_imagery(run)
-    _write_heights(run)
+    with city.store.together():
+        _write_points(run)
+        _write_models(run)
+        _write_imagery(run)
+        _write_heights(run)
+    _look_at_heights(run)
     _name_outsiders(run)
     _write_layers(run)
     _write_live(run)
@@ -205,7 +208,7 @@ def _write_heights(run: _Run) -> None:
 
 
 def _write_stream(run: _Run, kind: str, parts: list[Reading]) -> Reading:
-    """Heights larger than memory into the store; what follows looks at them through their overviews."""
+    """Heights larger than memory into the store."""
     reading, store = parts[0], run.city.store
     if len(parts) > 1:
         raise SourceError(
@@ -217,9 +220,16 @@ def _write_stream(run: _Run, kind: str, parts: list[Reading]) -> Reading:
         for values, row, col in stream.blocks():
             writer.write(values, row, col)
             run.workers.tell(f"heights {kind}", min(rows, row + values.shape[0]), rows)
-    shape = tuple(min(n, LOOK) for n in stream.geobox.shape)
-    run.heights[kind] = store.read_raster(kind, shape=shape)  # type: ignore[arg-type]
     return reading
+
+
+def _look_at_heights(run: _Run) -> None:
+    """Heights that were never in memory whole, through their overviews."""
+    for kind in HEIGHTS:
+        for part in run.of(kind):
+            if isinstance(part.noun, HeightStream):
+                shape = tuple(min(n, LOOK) for n in part.noun.geobox.shape)
+                run.heights[kind] = run.city.store.read_raster(kind, shape=shape)  # type: ignore[arg-type]
 
 
 def _write_points(run: _Run) -> None:

@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 
 from ingest.formats.archive import ARCHIVE_SUFFIXES, unpacked
-from ingest.formats.claims import refuse_services
+from ingest.formats.claims import DATABASE_SUFFIXES, refuse_deep, refuse_endless, refuse_services
 from ingest.formats.columns import ARROW_ERRORS, ARROW_SUFFIXES, are_columns_plain, read_columns
 from ingest.formats.graphml import GRAPHML_SUFFIX, read_graphml
 from ingest.formats.osm import is_osm, read_osm
@@ -70,6 +70,8 @@ def _read(path: Path, delivery: Delivery, shown: str) -> RawTable:
         return read_parquet(path, shown)
     source = delivery.source
     refuse_services(path, shown)
+    if path.suffix.lower() in DATABASE_SUFFIXES:
+        refuse_endless(path, shown)
     if path.suffix.lower() == ".shp":
         _require_whole(path, shown)
     layer = _choose_layer(path, source.layer, shown)
@@ -82,12 +84,13 @@ def _read(path: Path, delivery: Delivery, shown: str) -> RawTable:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             if path.suffix.lower() in ARROW_SUFFIXES and are_columns_plain(path, layer):
-                names, fields, geometry, crs = read_columns(path, layer, delivery.tell)
+                names, fields, geometry, crs = read_columns(path, layer, shown, delivery.tell)
             else:
                 meta, _, wkb, fields = pyogrio.raw.read(
                     target, layer=layer, encoding=_NEUTRAL if shape else None, datetime_as_string=True
                 )
                 names, crs = list(meta["fields"]), meta["crs"]
+                refuse_deep(wkb if wkb is not None else (), shown)
                 geometry = shapely.from_wkb(wkb) if wkb is not None else np.full(len(fields[0]), None, dtype=object)
     except UnicodeDecodeError as err:
         raise SourceError(f"{shown}: {_wrong_encoding(err.object, source.encoding or 'UTF-8')}") from err

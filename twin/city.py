@@ -99,7 +99,7 @@ class Source:
 
     def delivered(self, root: Path) -> list[Path]:
         """Every file of the delivery: those it names, their companions, and all below a folder; sorted."""
-        return with_companions(self.files(root))
+        return with_companions(self.files(root), self.kind)
 
     def files(self, root: Path) -> list[Path]:
         """The files it names, sorted; SourceError where one is missing or a glob finds nothing."""

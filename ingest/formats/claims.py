@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import struct
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +21,10 @@ SMALL = 64 * 2**20
 HEIGHT_CELLS = 400_000_000
 SPREAD = 64
 _DEEPEST = 32
-_SAFE_BYTES = 64 * 1024
+SAFE_BYTES = 64 * 1024
+_SAFE_LETTERS = 10_000
+_STEPS = 1_000_000
+DATABASE_SUFFIXES = frozenset({".gpkg", ".sqlite", ".db"})
 
 # A delivery is a file: these are descriptions of services and of commands, that GDAL would follow.
 _SERVICES = (
@@ -91,6 +96,42 @@ def require_rows(rows: int, path: Path, shown: str) -> None:
         raise SourceError(f"{shown}: claims {rows:,} features in {size:,} bytes; refused, ask for the file again")
 
 
+def refuse_endless(path: Path, shown: str) -> None:
+    """Nothing for an SQLite file whose views end; SourceError for one of more rows than bytes, or that finds no end."""
+    size = path.stat().st_size
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")]
+        except sqlite3.DatabaseError:
+            return  # no database that can be opened: GDAL says so in its own words
+        for name in names:
+            connection.set_progress_handler(_Patience(), _STEPS)
+            quoted = '"' + str(name).replace('"', '""') + '"'
+            try:
+                (rows,) = connection.execute(
+                    f"SELECT count(*) FROM (SELECT 1 FROM {quoted} LIMIT {size + 1001})"
+                ).fetchone()
+            except sqlite3.OperationalError as err:
+                if "interrupted" not in str(err):
+                    continue  # a view of functions or tables that only others have
+                rows = size + 1001
+            except sqlite3.DatabaseError:
+                continue
+            if rows > max(size, 1000):
+                raise SourceError(f"{shown}: view {str(name)[:60]!r} does not end; deliver its rows as a table")
+
+
+class _Patience:
+    """Interrupts a query at its thirtieth call: after some thirty million steps of SQLite."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def __call__(self) -> int:
+        self._calls += 1
+        return int(self._calls > 30)
+
+
 def refuse_deep(blobs: Iterable[bytes | None], shown: str) -> None:
     """Nothing for WKB of simple features; SourceError for collections nested deeper than 32.
 
@@ -98,8 +139,15 @@ def refuse_deep(blobs: Iterable[bytes | None], shown: str) -> None:
     """
     for row, blob in enumerate(blobs):
         # Nine bytes a level: below that length no stack ends.
-        if blob is not None and len(blob) > _SAFE_BYTES and _depth(blob) > _DEEPEST:
+        if blob is not None and len(blob) > SAFE_BYTES and _depth(blob) > _DEEPEST:
             raise SourceError(f"{shown}: row {row + 1}: geometry collections nested too deep; mend that feature")
+
+
+def refuse_deep_text(words: Iterable[str], shown: str) -> None:
+    """Nothing for WKT of simple features; SourceError for collections nested deeper than 32."""
+    for row, word in enumerate(words):
+        if len(word) > _SAFE_LETTERS and word.upper().count("COLLECTION") > _DEEPEST:
+            raise SourceError(f"{shown}: row {row + 1}: collections nested too deep; mend that row")
 
 
 def _depth(blob: bytes) -> int:

@@ -27,7 +27,7 @@ def read_head(path: Path, shown: str) -> CloudHead:
     """Points of all scans, whether all have colours, the CRS of `coordinateMetadata`, corners of the first points."""
     from pye57 import libe57
 
-    with damaged(shown, (libe57.E57Exception, RuntimeError, OSError)):
+    with damaged(shown, _errors()):
         file = libe57.ImageFile(str(path), "r")
         try:
             scans = [_scan(file, index) for index in range(len(file.root()["data3D"]))]
@@ -44,7 +44,7 @@ def read_chunks(path: Path, shown: str, size: int) -> Iterator[RawPoints]:
     """The points of all scans in the system of the file, `size` at a time, in the order of the file."""
     from pye57 import libe57
 
-    errors = (libe57.E57Exception, RuntimeError, OSError)
+    errors = _errors()
     with damaged(shown, errors):
         file = libe57.ImageFile(str(path), "r")
     try:
@@ -64,6 +64,13 @@ def read_chunks(path: Path, shown: str, size: int) -> Iterator[RawPoints]:
                 raise SourceError(f"{shown}: {read} of {scan.point_count} points in scan {index}; ask for it again")
     finally:
         file.close()
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What libe57 raises, and what its Python side does where a node is of another kind than the standard says."""
+    from pye57 import libe57
+
+    return (libe57.E57Exception, RuntimeError, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 
 def _scan(file: Any, index: int) -> Any:
@@ -115,6 +122,8 @@ def _pose(scan: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         move = np.array([pose["translation"][axis].value() for axis in "xyz"])
     if pose.isDefined("rotation"):
         q = np.array([pose["rotation"][part].value() for part in "wxyz"])
+        if not 0.5 < np.linalg.norm(q) < 2.0:
+            raise ValueError("the rotation of a scan is no unit quaternion")
         w, x, y, z = q / np.linalg.norm(q)
         turn = np.array(
             [

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import shapely
 
+from ingest.formats.claims import refuse_deep_text
 from ingest.formats.osm import metres, table
 from ingest.formats.xml import refuse_doctype
 from ingest.reading import Delivery, RawTable
@@ -19,6 +20,7 @@ from twin.features import objects
 
 GRAPHML_SUFFIX = ".graphml"
 _SPACE = "{http://graphml.graphdrawing.org/xmlns}"
+_LONGEST = 4096
 _NUMERIC = ("lanes", "width")
 
 
@@ -43,10 +45,11 @@ def read_graphml(path: Path, delivery: Delivery) -> RawTable:
                     nodes[element["id"]] = (float(data["x"]), float(data["y"]))
                 else:
                     edges.append((element["source"], element["target"], element.get("id", str(len(edges))), data))
+            refuse_deep_text((edge[3].get("geometry", "") for edge in edges), f"{shown}: geometry")
             geometry = [_line(edge, nodes) for edge in edges]
         except ElementTree.ParseError as err:
             raise SourceError(f"{shown}: damaged or cut short XML ({str(err)[:100]}); ask for the file again") from err
-        except (KeyError, ValueError, shapely.errors.ShapelyError) as err:
+        except (KeyError, ValueError, NotImplementedError, shapely.errors.ShapelyError) as err:
             raise SourceError(f"{shown}: a node or edge lacks its place or ends ({str(err)[:100]})") from err
     ids = objects([f"{source}-{target}-{key}" for source, target, key, _ in edges])
     return RawTable({"source_id": ids} | _fields([edge[3] for edge in edges]), objects(geometry), "EPSG:4326", shown)
@@ -101,9 +104,10 @@ def _fields(rows: list[dict[str, str]]) -> dict[str, Any]:
 
 def _list(text: str) -> list[str]:
     """The values of a text that may be a list written as Python writes it."""
-    if text.startswith("["):
+    # The parser of Python calls itself for each bracket and sign: a list as OSMnx writes it has one pair.
+    if text.startswith("[") and text.count("[") == 1 and len(text) <= _LONGEST:
         try:
             return [str(value) for value in ast.literal_eval(text)]
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
             return [text]
     return [text] if text else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import laspy
@@ -22,10 +22,25 @@ _ERRORS = (
 )  # fmt: skip
 
 
+@contextmanager
+def _sound(shown: str) -> Iterator[None]:
+    """Errors of laspy, and of lazrs where it gives up in Rust, become one clear line about the file."""
+    try:
+        with damaged(shown, _ERRORS):
+            yield
+    except _panics() as err:
+        raise SourceError(f"{shown}: the compressed points are damaged; ask for it again") from err
+
+
+def _panics() -> tuple[type[BaseException], ...]:
+    """PanicException of every Rust library, which is no Exception, has no module, and is made at the first panic."""
+    return tuple(kind for kind in BaseException.__subclasses__() if kind.__module__ == "pyo3_runtime")
+
+
 def read_head(path: Path, shown: str) -> CloudHead:
     """What the header says; SourceError for what is no LAS."""
     require_las(path, shown)
-    with damaged(shown, _ERRORS), laspy.open(path) as file:
+    with _sound(shown), laspy.open(path) as file:
         header = file.header
         corners = np.array([header.mins[:2], header.maxs[:2]], dtype=np.float64)
         coloured = "red" in header.point_format.dimension_names
@@ -36,12 +51,12 @@ def read_chunks(path: Path, shown: str, size: int) -> Iterator[RawPoints]:
     """The points, `size` at a time; SourceError where fewer lie in the file than it promises."""
     read = 0
     with ExitStack() as stack:
-        with damaged(shown, _ERRORS):
+        with _sound(shown):
             file = stack.enter_context(laspy.open(path))
             chunks = file.chunk_iterator(size)
         coloured = "red" in file.header.point_format.dimension_names
         while True:
-            with damaged(shown, _ERRORS):
+            with _sound(shown):
                 points = next(chunks, None)
             if points is None:
                 break

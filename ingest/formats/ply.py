@@ -19,6 +19,7 @@ from twin.errors import SourceError
 
 _HEAD_LIMIT = 65_536
 _LOOK = 100_000
+_DIGITS = 24
 _TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4",
     "double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4",
@@ -85,13 +86,16 @@ def _layout(path: Path, shown: str) -> _Layout:
         if words[0] == "format" and len(words) > 1:
             order = _ORDERS.get(words[1], "?")
         elif words[0] == "element" and len(words) == 3 and words[2].isdigit():
-            elements.append((words[1], int(words[2]), []))
+            # More digits than any file has bytes are no number to work with.
+            elements.append((words[1], int(words[2][:_DIGITS]), []))
         elif words[0] == "property" and elements and len(words) >= 3:
             elements[-1][2].append(tuple(words[1:]))
     if order == "?":
         raise SourceError(f"{shown}: the format of the PLY is none of {', '.join(_ORDERS)}")
     layout = _vertices(elements, order, start, shown)
-    if order and path.stat().st_size < layout.start + layout.count * layout.dtype.itemsize:
+    # Text has a digit and a blank for each number, and a byte for each line before the vertices.
+    width = layout.dtype.itemsize if order else 2 * len(layout.dtype)
+    if path.stat().st_size + 1 < layout.start + layout.skip + layout.count * width:
         raise SourceError(f"{shown}: the point cloud is cut short ({layout.count} points promised); ask for it again")
     return layout
 

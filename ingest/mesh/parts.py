@@ -24,6 +24,7 @@ LIMIT = 512 * 2**20
 SUFFIXES = (".obj", ".glb", ".gltf", ".ply")
 _GLTF_MAGIC = b"glTF"
 _JSON_CHUNK = 0x4E4F534A
+_SHARED, _FEW = 4, 65_536
 # What a file must say and still be read as it stands; everything else that is required changes the geometry.
 _HARMLESS = frozenset({"KHR_materials_unlit", "KHR_materials_pbrSpecularGlossiness", "EXT_mesh_features"})
 _BROKEN = (
@@ -79,6 +80,11 @@ class Nearby:
         """True where the file is there and inside the delivery."""
         return not isinstance(self._place.find(key), str)
 
+    def size(self, key: str) -> int:
+        """Bytes of a file beside the mesh; 0 where there is none, or its bytes stand in the name."""
+        found = "" if key.startswith("data:") else self._place.find(key)
+        return 0 if isinstance(found, str) else found.stat().st_size
+
     def lost_libraries(self) -> list[str]:
         """Names of material libraries asked for that are not there."""
         return [name for name, state in self.states.items() if name.lower().endswith(".mtl") and state != "present"]
@@ -112,7 +118,7 @@ def pieces_of(path: Path, shown: str, nearby: Nearby) -> Iterator[Piece]:
     if suffix == ".obj":
         options = _obj_options(path, shown, nearby)
     elif suffix in (".glb", ".gltf"):
-        _check_gltf(path, shown, size)
+        _check_gltf(path, shown, nearby)
     elif suffix == ".ply":
         _check_ply(path, shown)
     try:
@@ -166,8 +172,9 @@ def _obj_options(path: Path, shown: str, nearby: Nearby) -> dict[str, Any]:
     }
 
 
-def _check_gltf(path: Path, shown: str, size: int) -> None:
+def _check_gltf(path: Path, shown: str, nearby: Nearby) -> None:
     """Stops at claims that no file can keep, before anything is laid out for them."""
+    held = size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(20)
         if head[:4] == _GLTF_MAGIC:
@@ -180,12 +187,14 @@ def _check_gltf(path: Path, shown: str, size: int) -> None:
     try:
         document = json.loads(text)
         needed = set(document.get("extensionsRequired", [])) - _HARMLESS
-        claimed = sum(int(each["count"]) for each in document.get("accessors", []))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
+        claimed = sum(max(0, int(each["count"])) for each in document.get("accessors", []))
+        held += sum(nearby.size(str(each["uri"])) for each in document.get("buffers", []) if "uri" in each)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as err:
         raise SourceError(f"{shown}: damaged glTF ({str(err)[:80]}); ask for the file again") from err
     if needed:
         raise SourceError(f"{shown}: glTF needs {', '.join(sorted(needed))}; export it without")
-    if claimed > LIMIT // 4:
+    # An element takes a byte at least; a few accessors may share their bytes, or stand for zeros.
+    if claimed > min(LIMIT // 4, _SHARED * held + _FEW):
         raise SourceError(f"{shown}: accessors claim {claimed:,} elements; the file is damaged, or to be cut in tiles")
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ingest.quality.measures import Finding
@@ -31,7 +32,8 @@ def observation_quality(values: Values, streams: dict[str, Datastream]) -> tuple
     name, time, value = values
     if not len(time):
         return [], {}
-    words, series = np.unique(name.astype(str), return_inverse=True)
+    # As objects: an array of text would give every row the width of the longest name.
+    series, words = pd.factorize(name, sort=True)
     order = np.lexsort((time, series))
     series, time, value = series[order], time[order], value[order]
     interval = np.diff(time)

@@ -15,6 +15,8 @@ from ingest.reading import Delivery, RawTable
 from twin.errors import SourceError
 from twin.features import Objects
 
+# The years 1 to 9999, which RFC 3339 can write; a number beyond is no moment.
+_FIRST, _END = -62_135_596_800.0, 253_402_300_800.0
 PARTS = ("year", "month", "day", "hour", "minute", "second")
 _DEFAULTS = {"month": 1.0, "day": 1.0, "hour": 0.0, "minute": 0.0, "second": 0.0}
 _TOPS = {"month": 12.0, "day": 31.0, "day_of_year": 366.0, "hour": 24.0, "minute": 59.0, "second": 60.0}
@@ -115,6 +117,7 @@ def _offset(first: str, delivery: Delivery, shown: str) -> float:
 
 def _seconds(word: str) -> float:
     try:
-        return float(word)
+        value = float(word)
     except ValueError:
         return math.nan
+    return value if _FIRST <= value < _END else math.nan

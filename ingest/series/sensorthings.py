@@ -26,6 +26,10 @@ JSON_LIMIT = 512 * 2**20
 _ID_IN_LINK = re.compile(r"\((?P<id>[^()]+)\)/?$")
 # Marks of Locations, Sensors, ObservedProperties and FeaturesOfInterest, which say nothing alone.
 _OTHERS = frozenset({"encodingType", "definition", "feature", "metadata"})
+_NO_SHAPE = (
+    shapely.errors.ShapelyError, ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError,
+    RecursionError,
+)  # fmt: skip
 Entity = Mapping[str, Any]
 
 
@@ -67,7 +71,7 @@ def read_entities(path: Path, delivery: Delivery) -> Entities:
     try:
         for entity in _items(document, found):
             _take(entity, found)
-    except (TypeError, ValueError, KeyError, AttributeError) as err:
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RecursionError) as err:
         raise SourceError(f"{shown}: no SensorThings entity can be built so ({err}); see OGC 18-088") from err
     if not (found.things or found.streams or found.results):
         raise SourceError(f"{shown}: no Thing, Datastream or Observation of SensorThings (OGC 18-088) in it")
@@ -123,7 +127,7 @@ def _take_stream(entity: Entity, found: Entities, thing: str) -> None:
 
 def _take_array(group: Entity, found: Entities, stream: str) -> None:
     names = list(group.get("components", ("id", "phenomenonTime", "result")))
-    moment = next(name for name in ("phenomenonTime", "resultTime") if name in names)
+    moment = "phenomenonTime" if "phenomenonTime" in names else "resultTime"
     at, of = names.index(moment), names.index("result")
     found.more += "dataArray@iot.nextLink" in group
     for row in group["dataArray"]:
@@ -145,7 +149,7 @@ def _number(result: Any) -> float:
         return math.nan
     try:
         return float(result)
-    except ValueError:
+    except (ValueError, OverflowError):
         return math.nan
 
 
@@ -171,14 +175,15 @@ def _reference(entity: Entity, name: str) -> str:
 
 def place_of(entity: Entity) -> tuple[float, float, float]:
     """(x, y, z) of the first Location of a Thing, the centroid where it is no point; NaN where there is none."""
-    for location in entity.get("Locations", ()):
-        shape = location.get("location")
+    locations = entity.get("Locations")
+    for location in locations if isinstance(locations, list) else ():
+        shape = location.get("location") if isinstance(location, dict) else None
         shape = shape.get("geometry") if isinstance(shape, dict) and shape.get("type") == "Feature" else shape
         if not isinstance(shape, dict):
             continue
         try:
             geometry = shapely.geometry.shape(shape)
-        except (shapely.errors.ShapelyError, ValueError, TypeError, AttributeError, KeyError, IndexError):
+        except _NO_SHAPE:
             continue
         point = geometry if geometry.geom_type == "Point" else geometry.centroid
         if not point.is_empty:
@@ -206,6 +211,12 @@ def values_of(
             f"{found.shown}: {found.more} lists go on at an @iot.nextLink; deliver the further pages too, as files"
         )
     return (owners[known], time[known], value[known]), int(np.count_nonzero(~known)), warnings
+
+
+def table_of(entity: Entity, name: str) -> Entity:
+    """The object that an entity holds under a name; an empty one where it holds none or something else."""
+    inner = entity.get(name)
+    return inner if isinstance(inner, dict) else {}
 
 
 def lost_streams(found: Entities, things: Container[str], kind: str) -> list[Outcome]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import orjson
-import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
@@ -23,6 +23,7 @@ from twin.frames import Frame
 from twin.lineage import Lineage
 from twin.outcome import Outcome
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = ("source_id", "oid", "time", "tracker", "name", "lon", "lat", "x", "y", "wkt")
 
 
@@ -103,7 +104,7 @@ def _lines(fixes: _Fixes, delivery: Delivery, frame: Frame) -> tuple[Layer, list
     there = ~shapely.is_missing(fixes.point) & ~shapely.is_empty(fixes.point)
     xy[there] = shapely.get_coordinates(fixes.point[there])
     known = np.isfinite(fixes.time) & np.isfinite(xy).all(axis=1) & (fixes.trajectory != "")
-    keys, first, code = np.unique(fixes.trajectory.astype(str), return_index=True, return_inverse=True)
+    keys, first, code = np.unique(fixes.trajectory, return_index=True, return_inverse=True)
     ids = objects(keys.tolist())
     oids = stable_oids(delivery.source.name, "trajectory", ids, shapely.points(np.zeros((len(ids), 2))))
     order = np.lexsort((np.arange(len(code)), fixes.time, code))
@@ -145,4 +146,4 @@ def _table(
 
 
 def _stamp(moment: float) -> str:
-    return pd.Timestamp(round(moment * 1e3), unit="ms", tz="UTC").isoformat().replace("+00:00", "Z")
+    return (_EPOCH + timedelta(milliseconds=round(moment * 1e3))).isoformat().replace("+00:00", "Z")

@@ -24,7 +24,8 @@ ADDRESS_SPACE = 3 * 2**30
 UNTOLD = 70
 LIBRARIES = (
     "ingest.run", "ingest.sources", "geopandas", "pyarrow.parquet", "pyarrow.ipc", "lazrs", "openpyxl", "twin.cli",
-    "twin.store.cog", "twin.store.columnar", "twin.store.geopackage", "twin.store.live", "pyproj.sync",
+    "twin.store.cog", "twin.store.columnar", "twin.store.geopackage", "twin.store.live", "pyproj.sync", "pye57",
+    "trimesh.exchange.load", "trimesh.visual.texture", "PIL.PngImagePlugin", "scipy.spatial",
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from affine import Affine
 from PIL import Image
 
 from tests.robustness.city import Seed, X, Y
+from tests.robustness.seeds_models import more_seeds
 
 LON, LAT = 114.0, 40.0
 FOOTPRINTS = {"kind": "footprints", "columns": {"source_id": "id", "name": "name", "height": "height"}}
@@ -242,5 +243,6 @@ def seeds() -> dict[str, Seed]:
         cityjson(),
         cityjson_lines(),
         citygml(),
+        *more_seeds(),
     ]
     return {seed.name: seed for seed in made}

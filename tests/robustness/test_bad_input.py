@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.robustness.cases_archives import ARCHIVES
+from tests.robustness.cases_open import OPEN
 from tests.robustness.cases_others import OTHERS
 from tests.robustness.cases_rasters import RASTERS
+from tests.robustness.cases_scans import SCANS
 from tests.robustness.cases_vectors import VECTORS
 from tests.robustness.city import Nursery, copy_city, judge, lay_out, state_of
 from tests.robustness.mutators import Cases, blind
 from tests.robustness.seeds import seeds
 
-STRUCTURED: dict[str, Cases] = {**ARCHIVES, **RASTERS, **VECTORS, **OTHERS}
+STRUCTURED: dict[str, Cases] = {**ARCHIVES, **RASTERS, **VECTORS, **OTHERS, **SCANS, **OPEN}
 ALL = [(seed, case, mutate) for seed, cases in STRUCTURED.items() for case, mutate in {**cases, **blind(seed)}.items()]
 
 pytestmark = pytest.mark.slow

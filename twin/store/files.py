@@ -37,6 +37,7 @@ _FOLDERS = {
     "model": ("models", ".arrow"),
     "document": ("documents", ".json"),
 }
+_TOGETHER = ("raster", "points", "model")
 
 
 class Catalogue(Protocol):
@@ -74,6 +75,7 @@ class FileStore(ABC):
         self.catalog = catalog
         self.journal = Journal(root / "pending")
         self._images = ImageShelf(root / "images")
+        self._waiting: list[tuple[Path, Item]] | None = None
 
     def items(self, kind: str | None = None) -> list[Item]:
         """The catalogue, sorted by kind and name."""
@@ -151,6 +153,24 @@ class FileStore(ABC):
             self.journal.clear()
             yield
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Rasters, points and models written inside take their places when the block ends well, one after the other."""
+        folder, self._waiting = self._waiting_room, []
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield
+            for beside, item in self._waiting:
+                self._settle(beside, item)
+        finally:
+            self._waiting = None
+            shutil.rmtree(folder, ignore_errors=True)
+            self._sweep_images()
+
+    @property
+    def _waiting_room(self) -> Path:
+        return self.root / "scratch" / f"together-{os.getpid()}"
+
     def read_layer(
         self,
         name: str,
@@ -189,27 +209,34 @@ class FileStore(ABC):
     def write_raster(self, name: str, raster: Raster, lineage: Lineage) -> Item:
         """Keep the raster under `name`."""
         count = 1 if raster.values.ndim == 2 else raster.values.shape[0]
+        kept: list[Item] = []
         dtype = raster.values.dtype.name
-        with self.raster_writer(
-            name, raster.geobox, lineage=lineage, count=count, dtype=dtype, unit=raster.unit
-        ) as writer:
+        with self._raster(name, raster.geobox, lineage, (count, dtype, raster.unit), kept) as writer:
             writer.write(raster.values, 0, 0)
-        return self.item("raster", name)
+        return kept[0]
 
     @contextmanager
     def raster_writer(
         self, name: str, geobox: GeoBox, *, lineage: Lineage, count: int = 1, dtype: str = "float32", unit: str = "m"
     ) -> Iterator[RasterWriter]:
         """A writer for a raster that does not fit in memory; kept when the `with` block ends well."""
+        with self._raster(name, geobox, lineage, (count, dtype, unit), []) as writer:
+            yield writer
+
+    @contextmanager
+    def _raster(
+        self, name: str, geobox: GeoBox, lineage: Lineage, form: tuple[int, str, str], kept: list[Item]
+    ) -> Iterator[RasterWriter]:
+        """The writer of a raster of `form` (bands, dtype, unit); its line comes into `kept`."""
         from twin.store import cog
 
         require_same_frame(self.frame, geobox.frame)
-        cells = geobox.shape[0] * geobox.shape[1]
+        (count, dtype, unit), cells = form, geobox.shape[0] * geobox.shape[1]
         extra = {"unit": unit, "count": count, "dtype": dtype, "resolution": list(geobox.resolution)}
         with self._place("raster", name) as beside:
             with cog.open_writer(beside, geobox, count, dtype, unit) as writer:
                 yield writer
-            self._keep(beside, Item("raster", name, "", lineage, geobox.bounds, cells, extra))
+            kept.append(self._keep(beside, Item("raster", name, "", lineage, geobox.bounds, cells, extra)))
 
     def raster_box(self, name: str) -> GeoBox:
         """Where the raster lies, without reading it."""
@@ -254,12 +281,13 @@ class FileStore(ABC):
 
         worn: dict[str, None] = {}
         shelved = batches if images is None else self._images.shelve(batches, images, worn)
-        with self._place("model", name) as beside:
-            told = columnar.write_solids(beside, shelved, skinned=images is not None)
-            extra = {"cells": told["cells"]} | ({"images": sorted(worn)} if images is not None else {})
-            item = self._keep(beside, Item("model", name, "", lineage, told["extent"], told["count"], extra))
-        self._sweep_images()
-        return item
+        try:
+            with self._place("model", name) as beside:
+                told = columnar.write_solids(beside, shelved, skinned=images is not None)
+                extra = {"cells": told["cells"]} | ({"images": sorted(worn)} if images is not None else {})
+                return self._keep(beside, Item("model", name, "", lineage, told["extent"], told["count"], extra))
+        finally:
+            self._sweep_images()
 
     def read_image(self, name: str) -> bytes:
         """A picture that the faces of a model wear, as delivered; NotFoundError where there is none."""
@@ -271,6 +299,8 @@ class FileStore(ABC):
 
     def _sweep_images(self) -> None:
         """Pictures that no model names are let go; the catalogue line that named them is gone by now."""
+        if self._waiting is not None:
+            return
         self._images.sweep({image for item in self.items("model") for image in item.extra.get("images", ())})
 
     def read_model(self, name: str, cells: Iterable[str] | None = None) -> Iterator[tuple[str, Solids]]:
@@ -335,6 +365,13 @@ class FileStore(ABC):
     def _keep(self, beside: Path, item: Item) -> Item:
         """Rename the file into place and put its line, with its digest, into the catalogue: both or neither."""
         item = item if item.digest else replace(item, digest=digest_of(beside))
+        if self._waiting is not None and item.kind in _TOGETHER:
+            there = self._waiting_room / f"{len(self._waiting)}-{beside.name}"
+            self._waiting.append((beside.replace(there), item))
+            return item
+        return self._settle(beside, item)
+
+    def _settle(self, beside: Path, item: Item) -> Item:
         target = self.path(item.kind, item.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         self.journal.note(item, beside)

@@ -180,6 +180,12 @@ class Store(Protocol):
     def writing(self) -> AbstractContextManager[None]:
         """Holds the store for one writer; StoreError where another has it. It goes with the process."""
 
+    def together(self) -> AbstractContextManager[None]:
+        """Rasters, points and models written inside take their places when the block ends well, one after the other.
+
+        Until then everybody, the writer too, sees what was there before; where the block fails it stays so.
+        """
+
     def write_layer(self, name: str, layer: Layer, lineage: Lineage) -> Item:
         """Keep the layer under `name`, in place of what was there; nothing is written where it is there already."""
 
