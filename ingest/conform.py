@@ -33,6 +33,8 @@ VOCABULARY = {
     "road_class": (
         "motorway", "trunk", "primary", "secondary", "tertiary", "residential", "lane", "path", "rail",
     ),
+    "medium": ("water", "drainage", "gas", "heat", "power", "telecom", "other"),
+    "reference": ("top", "axis", "invert"),
     "division_level": ("province", "city", "district", "street", "community"),
 }  # fmt: skip
 ELLIPSOID = "ellipsoid"

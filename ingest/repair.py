@@ -19,19 +19,29 @@ from twin.features import Objects
 from twin.outcome import Outcome
 
 POLYGON_CLASSES = frozenset({"building", "water", "green", "landuse", "division", "population"})
-POINT_CLASSES = frozenset({"address", "facility"})
-SINGLE_CLASSES = frozenset({"building", "road", "river"})
+POINT_CLASSES = frozenset({"address", "facility", "tree", "furniture"})
+LINE_CLASSES = frozenset({"pipe"})
+SINGLE_CLASSES = frozenset({"building", "road", "railway", "river", "pipe"})
 
 RANGES: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "building": {"height": (1.0, 700.0), "eave_height": (0.5, 700.0), "storeys": (1.0, 200.0)},
     "road": {"width": (0.3, 300.0), "lanes": (1.0, 30.0)},
+    "railway": {"width": (0.5, 300.0), "tracks": (1.0, 40.0)},
     "river": {"width": (0.1, 20_000.0), "depth": (0.0, 500.0)},
+    "tree": {"height": (0.3, 130.0), "crown": (0.1, 60.0), "trunk": (0.01, 12.0)},
+    "pipe": {"diameter": (5.0, 15_000.0)},
+    "furniture": {"height": (0.05, 100.0)},
 }
-UNITS = {"storeys": "", "lanes": ""}
+UNITS = {"storeys": "", "lanes": "", "tracks": "", "diameter": " mm"}
 
 LONGEST = 255
 _DUST_SHARE = 0.05
 _POINTS, _LINES, _AREAS = (0, 4), (1, 2, 5), (3, 6)
+_ALLOWED = (
+    dict.fromkeys(POLYGON_CLASSES, _AREAS)
+    | dict.fromkeys(LINE_CLASSES, _LINES)
+    | dict.fromkeys(("road", "railway", "river"), (*_AREAS, *_LINES))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +180,7 @@ def _parts(
         flat = kinds[rows] != 0
         points[flat] = shapely.point_on_surface(points[flat])
         return rows, points
-    allowed = _AREAS if name in POLYGON_CLASSES else (*_AREAS, *_LINES) if name in ("road", "river") else None
+    allowed = _ALLOWED.get(name)
     if allowed is None:
         rows = np.flatnonzero(usable)
         return rows, shapes[rows]

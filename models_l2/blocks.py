@@ -14,6 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from models_l2.classes.options import ClassOptions
 from models_l2.fit.roofs import FitOptions
 from models_l2.footprints import FootprintOptions, from_polygons
 from models_l2.ground import Stand, bounds_of, meets, read_relief, stand
@@ -41,6 +42,7 @@ class L2Options:
     height: HeightOptions = field(default_factory=HeightOptions)
     fit: FitOptions = field(default_factory=FitOptions)
     roofs: RoofOptions = field(default_factory=RoofOptions)
+    classes: ClassOptions = field(default_factory=ClassOptions)
     lod: float = option(2.2, min=1.2, max=2.2, doc="Highest level of detail that is tried: 1.2, 1.3 or 2.2.")
     cell_size: float = option(
         1000.0, unit="m", min=50.0, max=20000.0, doc="Side of the cells that the model is kept in."

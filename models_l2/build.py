@@ -23,6 +23,7 @@ from models_l2.blocks import (
     plan,
     texts,
 )
+from models_l2.classes.build import build_classes
 from models_l2.extrude import LOD
 from models_l2.ground import EXTRAPOLATED, Stand, gap_table
 from models_l2.heights import EVIDENCE, Evidence, Heights, decide, from_storeys, plausible, shapes
@@ -69,7 +70,8 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     """Relief, one closed solid per footprint, and the layer `building_l2` that says how each height is known.
 
     reads    layers building, water, road; raster dem or points; raster dsm, points
-    writes   raster and model relief, model l2, layer building_l2, documents l2_report and l2_cells
+    writes   raster and model relief, model l2, layer building_l2, documents l2_report and l2_cells; the other
+             classes as `build_classes` says
     raises   MissingInputError where there is no building layer or nothing to make the ground from
     """
     if not city.store.has("layer", "building"):
@@ -95,6 +97,8 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     report = _report(built, ground)
     table = _table(built)
     city.store.write_layer("building_l2", table, lineage.step("heights decided by evidence, ground taken from relief"))
+    figures, lines = build_classes(city, built.polygons, options.cell_size, options.classes, workers)
+    report = replace(report, figures={**report.figures, **figures}, warnings=(*report.warnings, *lines))
     city.store.write_document("l2_report", report.as_dict(), lineage)
     return report
 

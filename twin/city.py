@@ -31,29 +31,10 @@ T = TypeVar("T")
 STORE_FOLDER = ".twin"
 
 SOURCE_KINDS = (
-    "dem",
-    "dsm",
-    "canopy",
-    "imagery",
-    "footprints",
-    "citymodel",
-    "mesh",
-    "roads",
-    "rivers",
-    "water",
-    "green",
-    "landuse",
-    "divisions",
-    "addresses",
-    "facilities",
-    "population",
-    "hazards",
-    "points",
-    "trajectories",
-    "sensors",
-    "observations",
-    "incidents",
-)
+    "dem", "dsm", "canopy", "imagery", "footprints", "citymodel", "mesh", "roads", "railways", "rivers", "water",
+    "green", "landuse", "trees", "pipes", "furniture", "divisions", "addresses", "facilities", "population", "hazards",
+    "points", "trajectories", "sensors", "observations", "incidents",
+)  # fmt: skip
 
 STAGE_SECTIONS = ("ingest", "l2", "l3", "zones", "tiles", "server")
 

@@ -92,6 +92,16 @@ FEATURE_CLASSES: Mapping[str, FeatureClass] = {
             | _EXTRA,
         ),
         FeatureClass(
+            "railway",
+            "铁路",
+            "Railway",
+            _NAMED
+            | _text(kind="rail, light_rail, subway, tram, narrow_gauge, monorail")
+            | _number("m", width="width of the track bed")
+            | _number("", tracks="number of tracks", bridge="1 on a bridge, else 0")
+            | _EXTRA,
+        ),
+        FeatureClass(
             "river",
             "河流中线",
             "River",
@@ -100,6 +110,45 @@ FEATURE_CLASSES: Mapping[str, FeatureClass] = {
         FeatureClass("water", "水面", "Water body", _CODED | _EXTRA),
         FeatureClass("green", "绿地", "Plant cover", _CODED | _EXTRA),
         FeatureClass("landuse", "土地利用", "Land use", _CODED | _EXTRA),
+        FeatureClass(
+            "tree",
+            "树木",
+            "Solitary vegetation object",
+            _CODED
+            | _text(species="species, scientific or local name", leaf="broadleaf, conifer")
+            | _number("m", height="height above ground", crown="diameter of the crown", trunk="diameter of the trunk")
+            | _number("yr", year_planted="year of planting")
+            | _EXTRA,
+        ),
+        FeatureClass(
+            "pipe",
+            "地下管线",
+            "Utility network element",
+            _CODED
+            | _text(
+                medium="water, drainage, gas, heat, power, telecom, other",
+                material="material of the wall",
+                reference="what depths and levels are measured to: top, axis, invert",
+            )
+            | _number("mm", diameter="outer diameter")
+            | _number("m", depth_start="depth below ground at the first vertex", depth_end="at the last vertex")
+            | _number("m", level_start="height at the first vertex", level_end="at the last vertex")
+            | _number("yr", year_built="year of construction")
+            | _EXTRA,
+        ),
+        FeatureClass(
+            "furniture",
+            "城市部件",
+            "City furniture",
+            _CODED
+            | _text(
+                kind="street_lamp, traffic_signal, traffic_sign, bench, waste_bin, hydrant, manhole, bollard ...",
+                model="name of the model that stands for it",
+            )
+            | _number("m", height="height above ground")
+            | _number("deg", heading="where it faces, clockwise from north")
+            | _EXTRA,
+        ),
         FeatureClass(
             "division",
             "行政区划",

@@ -54,6 +54,9 @@ _BEGUN = "begun"
 
 _GROUND = (("raster", "relief"),)
 _BUILT = (("layer", "building_l2"),)
+_CLASSES = tuple(
+    ("layer", name) for name in ("road", "railway", "river", "water", "green", "landuse", "tree", "pipe", "furniture")
+)
 
 STAGES: tuple[Stage, ...] = (
     Stage("ingest", "ingest.run", "IngestOptions", "数据接入 / ingest", (), (("document", "ingest_report"),)),
@@ -63,7 +66,8 @@ STAGES: tuple[Stage, ...] = (
         "L2Options",
         "全城 L2 建模 / L2 models",
         (
-            *(("layer", name) for name in ("building", "water", "river", "road")),
+            ("layer", "building"),
+            *_CLASSES,
             *(("raster", name) for name in ("dem", "dsm", "canopy")),
             ("points", "points"),
         ),
@@ -191,8 +195,7 @@ def check(city: City, workers: Workers) -> list[Report]:
     reports = [_check_items(city, workers)]
     if city.store.has("model", "l2"):
         reports.append(_check_solids(city, "l2"))
-    if city.store.has("model", "l3"):
-        reports.append(_check_solids(city, "l3"))
+    reports += [_check_solids(city, name) for name in ("l3", "pipes") if city.store.has("model", name)]
     reports.append(check_tiles(city))
     return reports
 

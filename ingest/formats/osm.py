@@ -25,6 +25,7 @@ OSM_SUFFIXES = (".osm.pbf", ".pbf", ".osm", ".osm.xml")
 CLASSES = {
     "footprints": "building", "roads": "road", "rivers": "river", "water": "water", "green": "green",
     "landuse": "landuse", "divisions": "division", "addresses": "address", "facilities": "facility",
+    "railways": "railway", "trees": "tree", "pipes": "pipe", "furniture": "furniture",
 }  # fmt: skip
 _PAIR = re.compile(r'"((?:[^"\\]|\\.)*)"=>"((?:[^"\\]|\\.)*)"')
 _FEET = re.compile(r"^(\d+(?:\.\d+)?)\s*'\s*(?:(\d+(?:\.\d+)?)\s*\")?$")
@@ -74,7 +75,7 @@ def read_osm(path: Path, delivery: Delivery) -> RawTable:
     if rules.get("points"):
         geometry = objects(shapely.point_on_surface(geometry).tolist())
     columns = dict(delivery.source.columns)
-    fields = _fields(tags, CLASSES[kind], bool(rules.get("code")), rules["keys"], columns.values())
+    fields = _fields(tags, CLASSES[kind], rules, columns.values())
     return RawTable({"source_id": objects(ids)} | fields, geometry, "EPSG:4326", shown)
 
 
@@ -114,15 +115,16 @@ def _wanted(tags: Tags, rules: Mapping[str, Any]) -> bool:
 
 
 def _fields(
-    tags: list[Tags], name: str, coded: bool, keys: list[str], named: Iterable[str]
+    tags: list[Tags], name: str, rules: Mapping[str, Any], named: Iterable[str]
 ) -> dict[str, Objects | np.ndarray[Any, np.dtype[np.float64]]]:
     said, declared = table(), FEATURE_CLASSES[name].columns
+    coded, keys, values = bool(rules.get("code")), rules["keys"], said["values"] | rules.get("values", {})
     used: set[str] = set()
     fields: dict[str, Any] = {}
-    for column, choices in said["columns"].items():
+    for column, choices in (said["columns"] | rules.get("columns", {})).items():
         if column in declared and not (column == "code" and coded):
             words = [_first(tag, choices) for tag in tags]
-            lookup = said["values"].get(column)
+            lookup = values.get(column)
             fields[column] = objects([_word(word, lookup) for word in words])
             used.update(choices if lookup is None else ())
     if coded:

@@ -24,7 +24,7 @@ FRAME = Frame("EPSG:4547", "1985", -15.0)
 X, Y = 500_000.0, 4_430_000.0
 RASTERS, LIVE = ("dem", "dsm", "canopy", "imagery"), ("sensors", "observations", "incidents")
 FEATURES = sorted(set(READERS) - set(RASTERS) - set(LIVE) - {"points", "mesh"})
-SHAPES = {"roads": "LINESTRING ({} {}, {} {})", "rivers": "LINESTRING ({} {}, {} {})"}
+SHAPES = dict.fromkeys(("roads", "railways", "rivers", "pipes"), "LINESTRING ({} {}, {} {})")
 
 
 def _raster(path, kind):
@@ -56,7 +56,7 @@ def _fixes(path):
 
 
 def _features(path, kind):
-    if kind in ("addresses", "facilities", "hazards"):
+    if kind in ("addresses", "facilities", "hazards", "trees", "furniture"):
         shapes = shapely.points([[X, Y], [X + 9, Y]])
     elif kind in SHAPES:
         shapes = shapely.linestrings([[[X, Y], [X + 9, Y]], [[X, Y + 5], [X + 9, Y + 5]]])

@@ -16,7 +16,10 @@ from twin.errors import SourceError
 NODES = {
     1: (113.300, 40.100, {}), 2: (113.301, 40.100, {}), 3: (113.301, 40.101, {}), 4: (113.300, 40.101, {}),
     5: (113.3005, 40.1005, {"addr:housenumber": "9号", "addr:street": "鼓楼东街", "amenity": "hospital"}),
-    6: (113.3003, 40.1003, {}), 7: (113.3007, 40.1003, {}), 8: (113.3007, 40.1007, {}), 9: (113.3003, 40.1007, {}),
+    6: (113.3003, 40.1003, {"natural": "tree", "genus": "Populus", "leaf_type": "broadleaved", "height": "14.5 m",
+                            "diameter_crown": "6"}),
+    7: (113.3007, 40.1003, {"highway": "traffic_signals", "direction": "90"}),
+    8: (113.3007, 40.1007, {}), 9: (113.3003, 40.1007, {}),
 }  # fmt: skip
 WAYS = {
     10: ([1, 2, 3, 4, 1], {"building": "apartments", "building:levels": "6", "height": "12,5", "name": "鼓楼",
@@ -28,6 +31,7 @@ WAYS = {
     14: ([1, 2, 3, 4, 1], {"natural": "water"}),
     15: ([2, 3], {"railway": "rail"}),
     16: ([1, 4], {"waterway": "river", "name": "御河"}),
+    23: ([2, 3], {"man_made": "pipeline", "substance": "hot_water", "diameter": "300"}),
     17: ([1, 2, 3, 1], {"landuse": "forest"}),
     18: ([1, 2, 3, 1], {"building": "no"}),
     19: ([1, 2, 3, 4, 1], {}),
@@ -162,6 +166,15 @@ def test_roads_addresses_and_divisions_speak_our_words(read):
     assert set(shapely.get_type_id(addresses.geometry).tolist()) == {0}
     assert read("facilities").noun.column("kind").tolist() == ["hospital"]
     assert read("divisions").noun.column("division_level").tolist() == ["district"]
+
+
+def test_railways_trees_pipes_and_street_furniture_come_in_our_words(read):
+    railway, tree, pipe, lamp = (read(kind).noun for kind in ("railways", "trees", "pipes", "furniture"))
+    assert (railway.oid.tolist(), railway.column("kind").tolist()) == (["w15"], ["rail"])
+    assert (tree.column("species").tolist(), tree.column("leaf").tolist()) == (["Populus"], ["broadleaf"])
+    assert (tree.column("height").tolist(), tree.column("crown").tolist()) == ([14.5], [6.0])
+    assert (pipe.column("medium").tolist(), pipe.column("diameter").tolist()) == (["heat"], [300.0])
+    assert (lamp.column("kind").tolist(), lamp.column("heading").tolist()) == (["traffic_signal"], [90.0])
 
 
 def test_a_column_may_name_any_tag_and_other_kinds_are_refused(read):
