@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_l2.classes.cover import ORDER, cover_of
+from models_l2.classes.furniture import furniture_layer
 from models_l2.classes.leaves import node_hull
 from models_l2.classes.options import ClassOptions
 from models_l2.classes.pipes import Piped, lay_pipes, pipe_jobs
 from models_l2.classes.surfaces import cover_cell, jobs
+from models_l2.classes.trees import Found, find_trees, tree_jobs, tree_layer
 from twin.city import City
 from twin.features import Layer, Objects
 from twin.lineage import Lineage
@@ -21,7 +23,7 @@ from twin.meshes import Solids
 from twin.outcome import Outcome, Report
 from twin.workers import Workers
 
-MODELS = ("surfaces", "pipes")
+ITEMS = (("model", "surfaces"), ("model", "pipes"), ("layer", "tree_l2"), ("layer", "furniture_l2"))
 DOCUMENT = "classes_report"
 LISTED = 5
 # Starting processes takes longer than covering so few cells in one.
@@ -48,21 +50,26 @@ class _Tally:
 def build_classes(
     city: City, footprints: Objects, cell_size: float, options: ClassOptions, workers: Workers
 ) -> tuple[dict[str, Any], list[str]]:
-    """Ground cover and pipes of a city as models in its store; figures and warnings for the report of the stage.
+    """What is no building as models and layers of the store; figures and warnings for the report of the stage.
 
     footprints  (b,) polygons of the buildings, empty ones allowed: no surface lies in them
-    reads       layers road, railway, water, river, green, landuse, pipe; raster relief
-    writes      models surfaces and pipes; document classes_report with an Outcome for every feature that did not come
-                out as delivered; what an earlier run made and this one does not is taken out
+    reads       layers road, railway, water, river, green, landuse, pipe, tree, furniture; rasters relief and canopy;
+                points
+    writes      models surfaces and pipes, layers tree_l2 and furniture_l2; document classes_report with an Outcome for
+                every feature that did not come out as delivered; what this run does not make is taken out
     """
     tally = _Tally()
     if options.surfaces:
         _surfaces(city, footprints, cell_size, options, workers, tally)
     if options.pipes:
         _pipes(city, cell_size, options, workers, tally)
-    for name in MODELS:
-        if ("model", name) not in tally.made:
-            city.store.remove("model", name)
+    if options.trees:
+        _trees(city, footprints, options, workers, tally)
+    if options.furniture:
+        _furniture(city, tally)
+    for kind, name in ITEMS:
+        if (kind, name) not in tally.made:
+            city.store.remove(kind, name)
     outcomes = tuple(sorted(tally.outcomes, key=lambda o: (o.oid, o.stage, o.reason)))
     report = Report("classes", tally.done, outcomes, tally.figures, tuple(_warnings(outcomes)))
     city.store.write_document(DOCUMENT, report.as_dict())
@@ -148,6 +155,37 @@ def _pipes(city: City, cell_size: float, options: ClassOptions, workers: Workers
         "pipes_without_diameter": sum(part.without_diameter for part in parts),
     }
     tally.note("model", "pipes", len(layers["pipe"]), lost)
+
+
+def _trees(city: City, footprints: Objects, options: ClassOptions, workers: Workers, tally: _Tally) -> None:
+    layers, lineage = _layers(city, ("tree",))
+    work = tree_jobs(city.store, city.frame, footprints, options)
+    if not work and not layers:
+        return
+    hands = workers if len(work) >= SPREAD_FROM else Workers(1, workers.tell)
+    parts = [Found(np.zeros((0, 2)), np.zeros(0), np.zeros(0)), *hands.map(find_trees, work, label="树木 / trees")]
+    columns = (np.concatenate([getattr(part, key) for part in parts]) for key in ("xy", "height", "crown"))
+    source = work[0].source if work else ""
+    layer = tree_layer(layers.get("tree"), Found(*columns), source, city.store, city.frame)
+    if source and not layers:
+        kind = "raster" if source == "canopy" else "points"
+        lineage = city.store.item(kind, source).lineage
+    city.store.write_layer("tree_l2", layer, lineage.step("trees found by local maxima, as wide as their crowns"))
+    told = layer.column("evidence").astype(str)
+    tally.figures |= {"trees": len(layer)} | {f"trees_{word}": int((told == word).sum()) for word in np.unique(told)}
+    tally.figures["trees_height_median_m"] = round(float(np.median(layer.column("height"))), 2) if len(layer) else 0.0
+    tally.note("layer", "tree_l2", len(layer), ())
+
+
+def _furniture(city: City, tally: _Tally) -> None:
+    layers, lineage = _layers(city, ("furniture",))
+    if not layers:
+        return
+    roads = _layers(city, ("road",))[0].get("road")
+    layer, lost = furniture_layer(layers["furniture"], roads, city.store)
+    city.store.write_layer("furniture_l2", layer, lineage.step("set on the relief, each with a model and a heading"))
+    tally.figures["furniture"] = len(layer)
+    tally.note("layer", "furniture_l2", len(layer), lost)
 
 
 def _layers(city: City, names: tuple[str, ...]) -> tuple[Mapping[str, Layer], Lineage]:

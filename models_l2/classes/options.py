@@ -29,3 +29,8 @@ class ClassOptions:
     pipe_step: float = option(
         10.0, unit="m", min=1.0, max=200.0, doc="Distance of the places where a pressure pipe asks for the ground."
     )
+    trees: bool = option(True, doc="Trees are found in the canopy raster, else in points, beside delivered ones.")
+    tree_height: float = option(3.0, unit="m", min=1.0, max=20.0, doc="Nothing lower is looked for as a tree.")
+    tree_crown: float = option(4.0, unit="m2", min=0.0, max=100.0, doc="Least area of a crown; posts have less.")
+    tree_cell: float = option(0.5, unit="m", min=0.2, max=5.0, doc="Cell size of canopy heights made from points.")
+    furniture: bool = option(True, doc="City furniture gets a model, a heading and its place on the relief.")
