@@ -131,8 +131,13 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     changes.add_argument("--to", dest="new", type=int, metavar="M", help="version (default: the last)")
     changes.add_argument("--json", action="store_true", help="print every oid as JSON")
     _add_finding(verb)
-    report = verb("report", "the quality of every source as one page that opens offline", _report)
-    report.add_argument("--out", default="", metavar="FILE", help="page to write (default DIR/quality.html)")
+    report = verb("report", "pages that open offline: quality of the sources, and what L2 made of them", _report)
+    report.add_argument(
+        "--of", choices=list(pipeline.PAGES), help="one page (default: all that there is something for)"
+    )
+    report.add_argument(
+        "--out", default="", metavar="FILE", help="page to write (default DIR/quality.html, DIR/l2.html)"
+    )
     _add_export(verb("export", "write the city in a format for others", _export))
     return parser
 
@@ -323,17 +328,9 @@ def _divisions(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from ingest.quality.page import quality_page
-    from twin.store.catalog import write_atomic
-
     city = twin.open(args.dir)
-    city.require("document", "quality", "ingest")
-    out = Path(args.out) if args.out else city.root / "quality.html"
-    if not out.parent.is_dir():
-        raise OptionsError(f"{out}: there is no folder {out.parent}; make it or choose another place")
-    page = quality_page(city.store.read_document("quality"), (city.name, city.name_en), (city.badge, city.badge_en))
-    write_atomic(out, page.encode())
-    print(f"twin: {out}: {len(city.sources)} 个来源的质量报告 / quality of the sources")
+    for out, words in pipeline.write_pages(city, args.of or "", Path(args.out) if args.out else None):
+        print(f"twin: {out}: {words}")
     return 0
 
 

@@ -10,6 +10,7 @@ import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import twin
@@ -17,7 +18,7 @@ from twin.city import City
 from twin.errors import OptionsError
 from twin.options import as_table, read_options
 from twin.outcome import Outcome, Report
-from twin.store.catalog import digest_of
+from twin.store.catalog import digest_of, write_atomic
 from twin.workers import Workers
 
 
@@ -186,6 +187,40 @@ def _made(city: City, stage: Stage) -> bool:
     if stage.name == "tiles" and city.store.current_tiles() is None:
         return False
     return all(city.store.has(kind, name) and city.store.size(kind, name) is not None for kind, name in stage.makes)
+
+
+# Page -> the item that it tells of, the stage that makes it, and the title.
+PAGES: Mapping[str, tuple[tuple[str, str], str, str]] = {
+    "quality": (("document", "quality"), "ingest", "来源的质量报告 / quality of the sources"),
+    "l2": (("document", "l2_report"), "l2", "L2 模型报告 / what L2 made of the city"),
+}
+
+
+def write_pages(city: City, of: str = "", out: Path | None = None) -> list[tuple[Path, str]]:
+    """(file, title) of the pages that were written: self-contained HTML, replaced whole.
+
+    of      "quality" or "l2"; "" for all that there is something for (the quality page alone where `out` is given)
+    out     file of the page; None for <page>.html beside city.toml
+    raises  MissingInputError where the stage has not run, OptionsError where the folder of `out` is not there
+    """
+    from ingest.quality.page import quality_page
+    from models_l2.report.page import l2_page
+
+    there = [name for name, (item, _, _) in PAGES.items() if city.store.has(*item)]
+    names = [of or "quality"] if of or out or not there else there
+    written = []
+    for name in names:
+        (kind, item), stage, title = PAGES[name]
+        city.require(kind, item, stage)
+        path = out or city.root / f"{name}.html"
+        if not path.parent.is_dir():
+            raise OptionsError(f"{path}: there is no folder {path.parent}; make it or choose another place")
+        badges = (city.badge, city.badge_en)
+        told = (city.name, city.name_en)
+        page = l2_page(city) if name == "l2" else quality_page(city.store.read_document("quality"), told, badges)
+        write_atomic(path, page.encode())
+        written.append((path, title))
+    return written
 
 
 def check(city: City, workers: Workers) -> list[Report]:

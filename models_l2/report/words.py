@@ -1,0 +1,89 @@
+"""Words and looks of the L2 page."""
+
+from __future__ import annotations
+
+EVIDENCE = {
+    "surveyed": ("实测属性", "surveyed"),
+    "model": ("已有模型", "delivered model"),
+    "pointcloud": ("点云", "point cloud"),
+    "dsm": ("表面模型", "DSM"),
+    "storeys": ("层数", "storeys"),
+    "neighbours": ("邻近同类", "neighbours"),
+    "default": ("缺省", "default"),
+    "attribute": ("屋顶属性", "roof attribute"),
+    "": ("无实体", "no solid"),
+}
+SHAPES = {
+    "planes": ("实测平面", "planes as measured"),
+    "levels": ("实测台阶", "levels as measured"),
+    "flat": ("平屋顶", "flat"),
+}
+OUTCOMES = {
+    "done": ("完成", "done"),
+    "fallback": ("降级", "fallback"),
+    "skipped": ("跳过", "skipped"),
+    "failed": ("失败", "failed"),
+}
+FIGURES = {
+    "ground_gap_max_m": ("基底与地面最大间隙", "largest gap between base and relief", "m"),
+    "ground_gap_over_1mm": ("间隙大于 1 毫米", "gap over 1 mm", ""),
+    "ground_gap_over_1cm": ("间隙大于 1 厘米", "gap over 1 cm", ""),
+    "ground_gap_over_10cm": ("间隙大于 10 厘米", "gap over 10 cm", ""),
+    "ground_step_over_1m": ("单栋地面高差大于 1 米", "ground rises over 1 m along the outline", ""),
+    "ground_step_over_2m": ("单栋地面高差大于 2 米", "over 2 m", ""),
+    "ground_step_over_5m": ("单栋地面高差大于 5 米", "over 5 m", ""),
+    "ground_step_max_m": ("单栋最大地面高差", "largest rise of the ground along one outline", "m"),
+    "ground_extrapolated": ("地面外推", "ground extrapolated", ""),
+    "roofs_below_uphill_ground": ("上坡地面高于屋顶", "uphill ground above the roof", ""),
+    "outlines_mended": ("轮廓已修复", "outlines mended", ""),
+    "hulls": ("以凸包代替", "convex hulls", ""),
+    "roofs_stepped_down": ("屋顶降级", "roofs one level lower", ""),
+    "relief_unknown": ("地形未知格", "unknown cells of the relief", ""),
+}
+STYLE = """
+:root{--ink:#2b2822;--soft:#645d51;--line:#ddd6c9;--paper:#fbf9f4;--green:#1f7a5c;--gold:#c8962e;--red:#a8321e}
+*{box-sizing:border-box}
+body{margin:0;background:var(--paper);color:var(--ink);font:14px/1.55 "Noto Sans SC","Noto Sans CJK SC",
+"Source Han Sans SC","PingFang SC","Microsoft YaHei",sans-serif;font-variant-numeric:tabular-nums}
+header,main,footer{max-width:1280px;margin:0 auto;padding:0 32px}
+header{padding-top:36px;padding-bottom:20px;border-bottom:2px solid var(--green)}
+h1{font-size:30px;line-height:1.25;margin:0 0 14px;font-weight:600}
+h2{font-size:19px;font-weight:600;margin:36px 0 12px}
+.en{font-size:.82em;color:var(--soft);font-weight:400}
+.over{margin:0;color:var(--green);font-weight:600}
+.badge{display:inline-block;margin:0 0 12px;padding:2px 10px;border:1px dashed var(--gold);border-radius:4px}
+dl,dd,dt,figure,p{margin:0;padding:0}
+.cards{display:flex;flex-wrap:wrap;gap:8px 40px}
+.cards dd{font-size:24px;line-height:1.3;font-weight:600}
+.cards dt{color:var(--soft);font-size:13px}
+.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:0 48px;align-items:start}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:5px 10px 5px 0;border-bottom:1px solid var(--line);vertical-align:baseline}
+th{font-weight:600}
+thead th{font-size:13px;border-bottom:1px solid var(--soft)}
+.n{text-align:right;white-space:nowrap}
+.none{color:#a39987}
+.ok{color:var(--green);font-weight:600}
+.bars{display:block;width:100%;max-width:720px;height:auto}
+.bars text{font-size:12px;text-anchor:middle;fill:#4a453c}
+.worst{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,390px),1fr));gap:28px 32px}
+.worst article{border-top:1px solid var(--soft);padding-top:8px;break-inside:avoid;min-width:0}
+.worst h3{font-size:15px;margin:0;overflow-wrap:anywhere}
+.worst h3 b{color:var(--soft);font-weight:400;margin-right:6px}
+.chips{display:flex;flex-wrap:wrap;gap:4px 8px;margin:6px 0;font-size:12px}
+.chips>span{border:1px solid var(--line);border-radius:10px;padding:0 8px;background:#fff}
+.chips .bad{border-color:var(--red);color:var(--red)}
+.why{font-size:12px;color:var(--soft);overflow-wrap:anywhere}
+.pics{display:grid;grid-template-columns:1fr 1fr;gap:8px}
+.pic{display:block;width:100%;height:auto;background:#f6f3ec;border:1px solid var(--line)}
+.pic text{font-size:10px;fill:#4a453c}
+.key{display:flex;flex-wrap:wrap;gap:4px 18px;font-size:13px;color:var(--soft);margin:0 0 14px}
+.key i{display:inline-block;border-radius:50%;margin-right:5px;vertical-align:middle}
+footer{border-top:1px solid var(--line);margin-top:32px;padding-top:12px;padding-bottom:40px;font-size:12px;
+color:var(--soft)}
+@media (max-width:700px){header,main,footer{padding-left:16px;padding-right:16px}body{font-size:16px}
+h1{font-size:24px}.cards dd{font-size:20px}.two{grid-template-columns:minmax(0,1fr)}.bars text{font-size:18px}
+.matrix{font-size:13px}.matrix .en{display:none}}
+@media print{body{background:#fff;font-size:11px}header,main,footer{max-width:none;padding:0}}
+"""
