@@ -25,6 +25,7 @@ SUFFIXES = (".obj", ".glb", ".gltf", ".ply")
 _GLTF_MAGIC = b"glTF"
 _JSON_CHUNK = 0x4E4F534A
 _SHARED, _FEW = 4, 65_536
+_DIGITS = 24
 # What a file must say and still be read as it stands; everything else that is required changes the geometry.
 _HARMLESS = frozenset({"KHR_materials_unlit", "KHR_materials_pbrSpecularGlossiness", "EXT_mesh_features"})
 _BROKEN = (
@@ -204,7 +205,8 @@ def _check_ply(path: Path, shown: str) -> None:
         for line in file.read(2**16).split(b"end_header", 1)[0].splitlines():
             words = line.split()
             if words[:1] == [b"element"] and len(words) == 3 and words[2].isdigit():
-                claimed += int(words[2])
+                # More digits than any file has bytes are no number to work with.
+                claimed += int(words[2][:_DIGITS])
     # A vertex or a face takes at least four bytes in any form of the format.
     if claimed * 4 > path.stat().st_size:
         raise SourceError(f"{shown}: the header claims {claimed:,} elements, more than the file can hold")

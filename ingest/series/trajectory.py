@@ -112,7 +112,8 @@ def _lines(fixes: _Fixes, delivery: Delivery, frame: Frame) -> tuple[Layer, list
     runs = np.split(order, np.searchsorted(code[order], np.arange(1, len(keys))))
     lost = np.bincount(code[~known], minlength=len(keys))
     kept, outcomes, shapes = [], [], []
-    for key, rows in enumerate(runs):
+    # A split has one part where there is nothing to split.
+    for key, rows in enumerate(runs[: len(keys)]):
         oid = str(oids[key])
         if len(rows) < 2 or not ids[key]:
             outcomes.append(Outcome(oid, "skipped", "少于两个定位点 / fewer than two fixes", "trajectories"))

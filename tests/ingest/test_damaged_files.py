@@ -99,6 +99,12 @@ def test_a_ply_that_claims_more_digits_than_a_number_has_is_refused(tmp_path, de
         reader_of("points").read(deliver("a.ply", "points", extra={"origin": [0, 0, 0]}), frame)
 
 
+def test_a_mesh_that_claims_more_digits_than_a_number_has_is_refused(tmp_path, deliver, frame):
+    (tmp_path / "m.ply").write_text(f"ply\nformat ascii 1.0\nelement vertex {'9' * 5000}\nend_header\n")
+    with pytest.raises(SourceError, match=r"m\.ply: the header claims 9"):
+        reader_of("mesh").read(deliver("m.ply", "mesh"), frame)
+
+
 def test_accessors_of_a_gltf_that_no_buffer_holds_are_refused(tmp_path, deliver, frame):
     document = {
         "asset": {"version": "2.0"}, "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}],
@@ -165,6 +171,11 @@ def test_a_trajectory_at_the_ends_of_time_is_written_as_a_date(tmp_path, deliver
     layer = reader_of("trajectories").read(deliver("r.csv", "trajectories", **DEGREES), frame).noun
     assert layer.column("begin_time").tolist() == ["0001-01-01T00:00:00Z"]
     assert layer.column("end_time").tolist() == ["9999-12-31T23:59:59Z"]
+
+
+def test_a_table_of_trajectories_without_a_row_is_an_empty_layer(tmp_path, deliver, frame):
+    (tmp_path / "r.csv").write_text("source_id,time,lon,lat\n")
+    assert len(reader_of("trajectories").read(deliver("r.csv", "trajectories", **DEGREES), frame).noun) == 0
 
 
 def test_an_identifier_too_long_for_a_link_is_its_hash_and_the_others_stay():
