@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 Status = Literal["done", "fallback", "skipped", "failed"]
+_STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,8 @@ class Outcome:
     stage: str = ""
 
     def __post_init__(self) -> None:
-        if self.status not in get_args(Status):
-            raise ValueError(f"outcome of {self.oid}: status {self.status!r} is none of {get_args(Status)}")
+        if self.status not in _STATUSES:
+            raise ValueError(f"outcome of {self.oid}: status {self.status!r} is none of {_STATUSES}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Report:
         """The report as plain JSON values, in a stable order."""
         return {
             "stage": self.stage,
-            "counts": {status: self.count(status) for status in get_args(Status)},
+            "counts": {status: self.count(status) for status in _STATUSES},
             "figures": dict(self.figures),
             "warnings": list(self.warnings),
             "outcomes": [

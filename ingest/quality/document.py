@@ -117,8 +117,11 @@ def _joined_outcomes(
     found: dict[str, list[Outcome]] = {}
     for name, whole in layers.items():
         mine = [(s, r) for s, r in readings if isinstance(r.noun, Layer) and r.noun.name == name]
-        told = {outcome for _, reading in mine for outcome in reading.outcomes}
-        rest = [outcome for outcome in whole.outcomes if outcome not in told]
+        # Most are the very same objects, and to hash tens of thousands of outcomes takes long.
+        known = {id(outcome) for _, reading in mine for outcome in reading.outcomes}
+        rest = [outcome for outcome in whole.outcomes if id(outcome) not in known]
+        told = {outcome for _, reading in mine for outcome in reading.outcomes} if rest else set()
+        rest = [outcome for outcome in rest if outcome not in told]
         if mine and rest:
             found[mine[-1][0].name] = rest
     return found

@@ -16,6 +16,7 @@ from twin.features import Layer
 from twin.grid import Bounds, Raster
 
 COLUMNS, LEVELS = 150, 5
+_CHUNK = 1 << 14  # shapes whose vertices stay in the cache of a core
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ def fault_cells(xy: NDArray[np.float64], sheet: Sheet) -> dict[str, Any]:
 
 
 def _known(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    return xy[np.isfinite(xy[:, 0]) & np.isfinite(xy[:, 1])]
+    known = np.isfinite(xy[:, 0]) & np.isfinite(xy[:, 1])
+    return xy if known.all() else xy[known]
 
 
 def _middles(sheet: Sheet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -128,7 +130,10 @@ def _density(layer: Layer, sheet: Sheet) -> NDArray[np.int64]:
         shapes = shapely.segmentize(shapes, sheet.cell / 2.0)
         found = _count(shapely.get_coordinates(shapes), sheet)
         return _levels(found) if not _areal(layer.geometry) and _dotted(layer) else np.where(found > 0, 3, 0)
-    return _levels(_count(shapely.get_coordinates(shapes), sheet))
+    counts = np.zeros(sheet.shape, dtype=np.int64)
+    for start in range(0, len(shapes), _CHUNK):
+        counts += _count(shapely.get_coordinates(shapes[start : start + _CHUNK]), sheet)
+    return _levels(counts)
 
 
 def _areal(shapes: NDArray[np.object_]) -> bool:

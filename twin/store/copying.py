@@ -7,6 +7,7 @@ source  PostgreSQL, COPY, file formats, binary format: a row is the number of it
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,15 @@ def binary_rows(layer: Layer, srid: int) -> Iterator[memoryview]:
         for values in layer.columns.values():
             fields += [_doubles(values[rows])] if is_number(values) else _texts(values[rows])
         yield _joined(fields)
+
+
+def ahead(chunks: Iterator[memoryview]) -> Iterator[memoryview]:
+    """The same chunks; the next one is put together in a second thread while the caller is busy with this one."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = pool.submit(next, chunks, None)
+            yield chunk
 
 
 def _heads(rows: slice, fields: int) -> Any:

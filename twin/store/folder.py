@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,15 +49,18 @@ class FolderStore(FileStore):
     def write_layer(self, name: str, layer: Layer, lineage: Lineage) -> Item:
         """Keep the layer under `name`, in place of what was there; the same layer again is not written."""
         require_same_frame(self.frame, layer.frame)
-        prints, before = take_prints(layer), self.find("layer", name)
+        before = self.find("layer", name)
         known = self._versions.known(before)
-        if before is not None and known and known[-1][1] == prints.content and self._is_sound(before):
+        prints = take_prints(layer) if known else None
+        if before is not None and prints is not None and known[-1][1] == prints.content and self._is_sound(before):
             return self.catalog.put(replace(before, lineage=lineage))
         extent = layer.bounds if len(layer) else None
-        with self._place("layer", name) as beside:
-            geopackage.write_geopackage(beside, name, layer)
-            extra = {"feature_class": layer.name}
-            item = Item("layer", name, digest_of(beside), lineage, extent, len(layer), extra)
+        with self._place("layer", name) as beside, ThreadPoolExecutor(1) as beside_us:
+            geopackage.write_table(beside, name, layer)
+            # SQLite and the hash let go of the interpreter: prints are taken meanwhile.
+            digest = beside_us.submit(_sealed, beside, name)
+            prints = prints or take_prints(layer)
+            item = Item("layer", name, digest.result(), lineage, extent, len(layer), {"feature_class": layer.name})
             self._versions.add(item, prints, before)
             self._keep(beside, item)
         self._versions.trim(item)
@@ -100,3 +104,9 @@ class FolderStore(FileStore):
         self.item("document", name)
         document: dict[str, Any] = json.loads(self.path("document", name).read_text(encoding="utf-8"))
         return document
+
+
+def _sealed(path: Path, name: str) -> str:
+    """The digest of a written layer once its identifiers are indexed."""
+    geopackage.index_oids(path, name)
+    return digest_of(path)

@@ -24,13 +24,19 @@ _STILL = "2000-01-01T00:00:00.000Z"
 
 def write_geopackage(path: Path, name: str, layer: Layer) -> None:
     """Write the layer as table `name` with a unique index on oid."""
-    _write_table(path, name, layer, append=False)
+    write_table(path, name, layer)
+    index_oids(path, name)
+
+
+def index_oids(path: Path, name: str) -> None:
+    """Put the unique index on oid."""
     with closing(sqlite3.connect(path)) as database:
         database.execute(f"CREATE UNIQUE INDEX idx_oid ON {_quoted(name)} (oid)")
         database.commit()
 
 
-def _write_table(path: Path, name: str, layer: Layer, append: bool) -> None:
+def write_table(path: Path, name: str, layer: Layer, append: bool = False) -> None:
+    """Write the layer as table `name`, without the index on oid."""
     import pyarrow
     import pyogrio
 
@@ -67,7 +73,7 @@ def write_geopackage_of(path: Path, layers: Iterable[tuple[str, Layer]]) -> None
     beside = path.with_name(f".{path.name}.part.gpkg")
     beside.unlink(missing_ok=True)
     for place, (name, layer) in enumerate(layers):
-        _write_table(beside, name, layer, append=place > 0)
+        write_table(beside, name, layer, append=place > 0)
     beside.replace(path)
 
 

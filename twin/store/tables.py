@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 _LONGEST = 63
 _NUMBER, _TEXT = "double precision", "text"
+_SORTING = (
+    "SELECT set_config('maintenance_work_mem', '256MB', true) "
+    "WHERE pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB')"
+)
 
 
 def srid_of(frame: Frame) -> int:
@@ -53,16 +57,20 @@ def replace_table(connection: Connection, name: str, layer: Layer, srid: int) ->
         for key, values in layer.columns.items()
     ]
     kind = sql.SQL("geometry({}, {})").format(sql.SQL(geometry_type(layer, "Geometry")), sql.Literal(srid))
-    made = [sql.SQL("fid bigint PRIMARY KEY, oid text NOT NULL UNIQUE, geom {}").format(kind), *columns]
+    made = [sql.SQL("fid bigint NOT NULL, oid text NOT NULL, geom {}").format(kind), *columns]
     connection.execute(sql.SQL("CREATE TABLE {} ({})").format(fresh, sql.SQL(", ").join(made)))
     digest = hashlib.blake2b(_header(layer), digest_size=16)
-    load = sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(fresh)
+    # Nobody else can see a table of this transaction: its rows are frozen at once, not once more by a vacuum.
+    load = sql.SQL("COPY {} FROM STDIN (FORMAT binary, FREEZE)").format(fresh)
     with connection.cursor() as cursor, cursor.copy(load) as copy:
         copy.write(copying.HEAD)
-        for chunk in copying.binary_rows(layer, srid):
+        for chunk in copying.ahead(copying.binary_rows(layer, srid)):
             digest.update(chunk)
             copy.write(chunk)
         copy.write(copying.TAIL)
+    # An index over rows that are there is sorted, not grown row by row.
+    connection.execute(_SORTING)
+    connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY (fid), ADD UNIQUE (oid)").format(fresh))
     connection.execute(sql.SQL("CREATE INDEX ON {} USING gist (geom)").format(fresh))
     connection.execute(sql.SQL("ANALYZE {}").format(fresh))
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
