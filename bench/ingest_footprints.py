@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pyogrio.raw
 import shapely
 from numpy.typing import NDArray
 
-from bench.measure import TWIN, figure, run_process
+from bench.measure import TWIN, Ran, cpu_of_server, figure, run_process
 from tests.cluster import private_cluster, programs
 from twin import Frame
 from twin.city import open_city
@@ -23,7 +25,8 @@ from twin.store.postgis import PostgisStore
 
 COUNT = 1_000_000
 RUNS = 3
-CRS, DEGREES = "EPSG:4547", "EPSG:4490"
+CRS = "EPSG:4547"
+VARIANTS = {"metres": CRS, "degrees": "EPSG:4490"}
 EAST, NORTH = 439_000.0, 4_420_000.0
 PITCH = 30.0
 # Plans on a unit square, first corner not repeated, and how often each comes; the last crosses itself.
@@ -111,23 +114,25 @@ def degrees(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
     return shapely.transform(shapes, frame.to_lonlat)
 
 
-def figures() -> Iterator[dict[str, Any]]:
+def figures(variants: Sequence[str] = tuple(VARIANTS)) -> Iterator[dict[str, Any]]:
     """Seconds of `twin ingest` and of `ogr2ogr` into the same kind of store, in turns (medians of three).
 
     Both are whole processes that read the same file and end with an index; ours also validates, repairs, translates
-    the columns, counts the quality and hashes what it kept. `degrees`: the file is in EPSG:4490, the city in EPSG:4547.
+    the columns, counts the quality and hashes what it kept. CPU is that of the process and, in PostGIS, of the server.
+    Python finds its modules compiled, as an installed program does. `degrees`: the file is in EPSG:4490, the city in
+    EPSG:4547.
     """
     binaries, program = programs(), shutil.which("ogr2ogr")
     if binaries is None or program is None:
         raise RuntimeError("ogr2ogr or PostgreSQL with PostGIS is missing; Debian has them as gdal-bin and postgis")
     with tempfile.TemporaryDirectory() as name, private_cluster(binaries, durable=True) as url:
         folder = Path(name)
+        environment = _compiled(folder)
         shapes = footprints(COUNT)
-        write_source(folder / "metres.gpkg", shapes, CRS)
-        write_source(folder / "degrees.gpkg", degrees(shapes), DEGREES)
-        del shapes
-        for source, crs in (("metres", CRS), ("degrees", DEGREES)):
+        for source in variants:
+            crs = VARIANTS[source]
             file = folder / f"{source}.gpkg"
+            write_source(file, shapes if crs == CRS else degrees(shapes), crs)
             for store in ("folder", "postgis"):
                 city = write_city(folder / f"{source}_{store}", file, crs, url if store == "postgis" else "")
                 peer = [program, "-overwrite", *([] if crs == CRS else ["-t_srs", CRS])]
@@ -135,8 +140,17 @@ def figures() -> Iterator[dict[str, Any]]:
                     peer += ["-f", "GPKG", str(folder / "peer.gpkg"), str(file)]
                 else:
                     peer += ["-f", "PostgreSQL", _ogr_address(url), str(file), "--config", "PG_USE_COPY", "YES"]
-                yield _duel(f"ingest_footprints_{store}_{source}", city, peer)
+                yield _duel(f"ingest_footprints_{store}_{source}", city, peer, environment)
                 shutil.rmtree(city)
+
+
+def _compiled(folder: Path) -> dict[str, str]:
+    """An environment whose Python keeps what it compiles in `folder`, after one small ingest has filled it."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")
+    write_source(folder / "few.gpkg", footprints(100), CRS)
+    run_process([*TWIN, "ingest", str(write_city(folder / "few", folder / "few.gpkg", CRS))], env=environment)
+    return environment
 
 
 def _ogr_address(url: str) -> str:
@@ -145,29 +159,40 @@ def _ogr_address(url: str) -> str:
     return "PG:" + " ".join(f"{key}={value}" for key, value in conninfo_to_dict(url).items())
 
 
-def _forget(city: Path) -> None:
-    """A layer that is there already would not be written again."""
+def _forget(city: Path) -> int:
+    """Empty the store, for a layer that is there would not be written again; the process of its server, 0 for none."""
     shutil.rmtree(city / ".twin", ignore_errors=True)
     store = open_city(city).store
-    if isinstance(store, PostgisStore):
-        with store.database.transaction() as connection:
-            connection.execute("DROP SCHEMA bench CASCADE")
-        store.close()
+    if not isinstance(store, PostgisStore):
+        return 0
+    with store.database.transaction() as connection:
+        connection.execute("DROP SCHEMA bench CASCADE")
+        row = connection.execute("SELECT current_setting('data_directory')").fetchone()
+    store.close()
+    return 0 if row is None else int((Path(row[0]) / "postmaster.pid").read_text().split()[0])
 
 
-def _duel(name: str, city: Path, peer: list[str]) -> dict[str, Any]:
-    ours, theirs, peaks = [], [], []
+def _duel(name: str, city: Path, peer: list[str], environment: dict[str, str]) -> dict[str, Any]:
+    ours, theirs = [], []
     for _ in range(RUNS):
-        _forget(city)
-        seconds, peak = run_process([*TWIN, "ingest", str(city), "--force"])
-        ours.append(round(seconds, 2))
-        peaks.append(peak)
-        theirs.append(round(run_process(peer)[0], 2))
-    value, other = statistics.median(ours), statistics.median(theirs)
+        server = _forget(city)
+        ours.append(_run([*TWIN, "ingest", str(city), "--force"], server, environment))
+        theirs.append(_run(peer, server, environment))
+    value, other = (statistics.median(ran.seconds for ran in runs) for runs in (ours, theirs))
+    cpu, peer_cpu = (statistics.median(ran.cpu for ran in runs) for runs in (ours, theirs))
     return figure(
-        name, value, "s", n=COUNT, seconds=ours, peak_mib=round(max(peaks)), peer="ogr2ogr", peer_value=other,
-        peer_seconds=theirs, ratio=round(other / value, 2),
+        name, value, "s", n=COUNT, seconds=[round(ran.seconds, 2) for ran in ours],
+        peak_mib=round(max(ran.peak_mib for ran in ours)), peer="ogr2ogr", peer_value=round(other, 3),
+        peer_seconds=[round(ran.seconds, 2) for ran in theirs], ratio=round(other / value, 2),
+        cpu_seconds=round(cpu, 2), peer_cpu_seconds=round(peer_cpu, 2), cpu_ratio=round(peer_cpu / cpu, 2),
     )  # fmt: skip
+
+
+def _run(command: list[str], server: int, environment: dict[str, str]) -> Ran:
+    """What a command took, the CPU of the server `server` (0: none) with it."""
+    before = cpu_of_server(server) if server else 0.0
+    ran = run_process(command, env=environment)
+    return replace(ran, cpu=ran.cpu + (cpu_of_server(server) - before if server else 0.0))
 
 
 if __name__ == "__main__":

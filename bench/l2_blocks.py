@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from bench.measure import TWIN, figure, run_counted, run_process
+from bench.measure import TWIN, figure, run_process
 from twin import Frame, GeoBox, Layer, Lineage, Raster
 from twin.city import open_city
 
@@ -70,7 +70,8 @@ def figures() -> Iterator[dict[str, Any]]:
             make_city(city, count)
             command = [*TWIN, "l2", str(city), "--force"]
             run_process(command)  # compiles the loops, once and for all
-            runs = np.array([run_counted(command) for _ in range(RUNS)])
+            ran = [run_process(command) for _ in range(RUNS)]
+            runs = np.array([(one.seconds, one.cpu, one.peak_mib) for one in ran])
         seconds, cpu, peak = (float(middle) for middle in np.median(runs, axis=0))
         taken[count] = seconds, cpu, peak
         yield figure("l2_blocks", count / seconds, "buildings/s", n=count, seconds=np.round(runs[:, 0], 3).tolist(),

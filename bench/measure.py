@@ -7,10 +7,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 TWIN = [sys.executable, "-m", "twin.cli"]
+_LOOK = 0.02  # s between two looks at a process
 
 
 def figure(name: str, value: float, unit: str, **more: Any) -> dict[str, Any]:
@@ -26,22 +29,66 @@ def figure(name: str, value: float, unit: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def run_process(command: Sequence[str], timeout: float = 900.0) -> tuple[float, float]:
-    """(seconds, peak MiB of the largest process) of a command that must succeed."""
-    seconds, _, peak = run_counted(command, timeout)
-    return seconds, peak
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that ended: seconds on the clock, seconds of CPU with its children, MiB at the peak of its largest."""
+
+    seconds: float
+    cpu: float
+    peak_mib: float
 
 
-def run_counted(command: Sequence[str], timeout: float = 900.0) -> tuple[float, float, float]:
-    """(seconds, CPU seconds of all its processes, peak MiB of the largest) of a command that must succeed."""
-    began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+def run_process(command: Sequence[str], timeout: float = 900.0, env: Mapping[str, str] | None = None) -> Ran:
+    """What a command took that must succeed.
+
+    The peak is VmHWM while the command runs: ru_maxrss of a child begins with what its parent held at the fork.
+    """
+    began, peak, ended = time.perf_counter(), 0, 0
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+    while not ended:
+        time.sleep(_LOOK)
+        peak = max(peak, *(_high_water(pid) for pid in _family(process.pid)))
+        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
     seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in (0, 1) or seconds > timeout:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode} after {seconds:.0f} s")
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024.0
+    return Ran(seconds, usage.ru_utime + usage.ru_stime, peak / 1024.0)
+
+
+def _family(pid: int) -> Iterator[int]:
+    """A process and what it started, down to the last."""
+    yield pid
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return
+    for child in children:
+        yield from _family(int(child))
+
+
+def _high_water(pid: int) -> int:
+    """KiB of the largest resident set so far; 0 for a process that is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+
+
+def cpu_of_server(pid: int) -> float:
+    """Seconds of CPU of a server process, of its children, and of those that ended already."""
+    ticks = 0
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = file.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(file.parent.name) == pid:
+            ticks += sum(map(int, fields[11:15]))
+        elif int(fields[1]) == pid:
+            ticks += sum(map(int, fields[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def median_of(times: int, once: Callable[[], float]) -> tuple[float, list[float]]:

@@ -21,7 +21,7 @@ def figures() -> Iterator[dict[str, Any]]:
 
     with tempfile.TemporaryDirectory() as folder:
         city = Path(folder) / "datong"
-        seconds, peak = median_of(1, lambda: run_process([*TWIN, "demo", str(city), "--no-serve"])[0])[0], 0.0
+        seconds, peak = median_of(1, lambda: run_process([*TWIN, "demo", str(city), "--no-serve"]).seconds)[0], 0.0
         yield figure("demo_first_run", seconds, "s", n=SCALE)
         make_sample(city, scale=SCALE)
         total = 0.0
@@ -29,16 +29,16 @@ def figures() -> Iterator[dict[str, Any]]:
             peaks: list[float] = []
 
             def once(name: str = stage.name, peaks: list[float] = peaks) -> float:
-                seconds, peak = run_process([*TWIN, name, str(city), "--force"])
-                peaks.append(peak)
-                return seconds
+                ran = run_process([*TWIN, name, str(city), "--force"])
+                peaks.append(ran.peak_mib)
+                return ran.seconds
 
             middle, runs = median_of(RUNS, once)
             total += middle
             peak = max(peak, *peaks)
             yield figure(f"recipe_{stage.name}", middle, "s", n=SCALE, seconds=runs, peak_mib=round(max(peaks)))
         yield figure("recipe", total, "s", n=SCALE, peak_mib=round(peak), target="120 s on two cores")
-        seconds, runs = median_of(RUNS, lambda: run_process([*TWIN, "run", str(city)])[0])
+        seconds, runs = median_of(RUNS, lambda: run_process([*TWIN, "run", str(city)]).seconds)
         yield figure("recipe_up_to_date", seconds, "s", n=SCALE, seconds=runs)
 
 
