@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import ChainMap
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -109,10 +110,13 @@ def build(city: City, options: IngestOptions, workers: Workers, registry: Regist
         _write_heights(run)
     _look_at_heights(run)
     _name_outsiders(run)
-    _write_layers(run)
-    _write_live(run)
+    outside = [outcome for outcome in run.outcomes if "footprint outside" in outcome.reason]
+    with ThreadPoolExecutor(1) as counting:
+        quality = counting.submit(quality_document, city.frame, run.readings, run.layers, run.heights, outside)
+        _write_layers(run)
+        _write_live(run)
     run.warnings += _lacks(run)
-    return _finish(run)
+    return _finish(run, quality.result())
 
 
 def _lacks(run: _Run) -> list[str]:
@@ -310,10 +314,9 @@ def _write_layers(run: _Run) -> None:
         run.written.add(("document", "succession"))
     for done, (name, reading) in enumerate(run.layers.items()):
         run.workers.tell("writing layers", done, len(run.layers))
-        layer: Layer = reading.noun
-        run.city.store.write_layer(name, layer, reading.lineage)
+        run.city.store.write_layer(name, reading.noun, reading.lineage)
         run.written.add(("layer", name))
-        run.figures[f"{name}.count"] = len(layer)
+        run.figures[f"{name}.count"] = len(reading.noun)
         run.outcomes += reading.outcomes
         run.warnings += reading.warnings
     run.workers.tell("writing layers", len(run.layers), len(run.layers))
@@ -323,9 +326,7 @@ def _write_live(run: _Run) -> None:
     if not any(run.of(kind) for kind in LIVE):
         return
     live = run.city.store.live
-    aliases: dict[str, str] = {}
-    for reading in run.layers.values():
-        aliases |= {oid: oid for oid in reading.noun.oid.tolist()}
+    aliases: dict[str, str] = {oid: oid for part in run.layers.values() for oid in part.noun.oid.tolist()}
     buildings = run.buildings
     ids = zip(buildings.column("source_id").tolist(), buildings.oid.tolist(), strict=True)
     aliases = {key: oid for key, oid in ids if key} | aliases
@@ -370,7 +371,7 @@ def _write_imagery(run: _Run) -> None:
     run.figures["imagery"] = len(streams)
 
 
-def _finish(run: _Run) -> Report:
+def _finish(run: _Run, quality: dict[str, Any]) -> Report:
     store, buildings = run.city.store, run.buildings
     for item in store.items():
         ours = (item.kind == "layer" and item.name in FEATURE_CLASSES) or item.kind == "points"
@@ -386,10 +387,9 @@ def _finish(run: _Run) -> Report:
     kept = sum(len(named.intersection(reading.noun.oid.tolist())) for reading in run.layers.values())
     outcomes = tuple(sorted(run.outcomes, key=lambda o: (o.oid, o.stage, o.reason)))
     report = Report("ingest", features - kept, outcomes, run.figures, tuple(dict.fromkeys(run.warnings)))
-    quality = {name: completeness(reading.noun) for name, reading in sorted(run.layers.items())}
-    store.write_document("ingest_report", report.as_dict() | {"completeness": quality})
-    outside = [outcome for outcome in run.outcomes if "footprint outside" in outcome.reason]
-    store.write_document("quality", quality_document(run.city.frame, run.readings, run.layers, run.heights, outside))
+    shares = {name: completeness(reading.noun) for name, reading in sorted(run.layers.items())}
+    store.write_document("ingest_report", report.as_dict() | {"completeness": shares})
+    store.write_document("quality", quality)
     cards = [_card(Delivery(source, run.city.root), reading) for source, reading in run.readings]
     store.write_document("sources", {"sources": cards})
     return report

@@ -56,9 +56,8 @@ class FolderStore(FileStore):
             return self.catalog.put(replace(before, lineage=lineage))
         extent = layer.bounds if len(layer) else None
         with self._place("layer", name) as beside, ThreadPoolExecutor(1) as beside_us:
-            geopackage.write_table(beside, name, layer)
-            # SQLite and the hash let go of the interpreter: prints are taken meanwhile.
-            digest = beside_us.submit(_sealed, beside, name)
+            # Much of it is done by others, by SQLite and by the hash: prints are taken meanwhile.
+            digest = beside_us.submit(_written, beside, name, layer)
             prints = prints or take_prints(layer)
             item = Item("layer", name, digest.result(), lineage, extent, len(layer), {"feature_class": layer.name})
             self._versions.add(item, prints, before)
@@ -106,7 +105,7 @@ class FolderStore(FileStore):
         return document
 
 
-def _sealed(path: Path, name: str) -> str:
-    """The digest of a written layer once its identifiers are indexed."""
-    geopackage.index_oids(path, name)
+def _written(path: Path, name: str, layer: Layer) -> str:
+    """The digest of a layer once it is written."""
+    geopackage.write_geopackage(path, name, layer)
     return digest_of(path)

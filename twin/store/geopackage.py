@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any, cast
 
 import numpy as np
 import shapely
@@ -19,6 +23,8 @@ from twin.store.query import Dialect, Page, Where, conditions_sql
 
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64)
 BATCH = 65_536  # features that are turned into bytes at a time
+APART = 250_000  # features from which on a second process is worth its start
+_WRITER = "from twin.store.geopackage import pour_from_pipe; pour_from_pipe()"
 _STILL = "2000-01-01T00:00:00.000Z"
 
 
@@ -38,22 +44,59 @@ def index_oids(path: Path, name: str) -> None:
 def write_table(path: Path, name: str, layer: Layer, append: bool = False) -> None:
     """Write the layer as table `name`, without the index on oid."""
     import pyarrow
+
+    schema = _batch(layer, slice(0)).schema
+    batches = (_batch(layer, slice(start, start + BATCH)) for start in range(0, len(layer), BATCH))
+    told = {
+        "layer": name,
+        "crs": layer.frame.crs,
+        "geometry_type": geometry_type(layer),
+        "layer_metadata": {"feature_class": layer.name},
+        "append": append and path.exists(),
+    }
+    if len(layer) < APART or not sys.executable:
+        _pour(pyarrow.RecordBatchReader.from_batches(schema, batches), path, told)
+    else:
+        _pour_apart(schema, batches, path, told)
+
+
+def _pour(batches: Any, path: Path, told: Mapping[str, Any]) -> None:
     import pyogrio
 
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _STILL})
-    schema = _batch(layer, slice(0)).schema
-    batches = (_batch(layer, slice(start, start + BATCH)) for start in range(0, len(layer), BATCH))
-    pyogrio.raw.write_arrow(
-        pyarrow.RecordBatchReader.from_batches(schema, batches),
-        path,
-        layer=name,
-        driver="GPKG",
-        crs=layer.frame.crs,
-        geometry_name="geom",
-        geometry_type=geometry_type(layer),
-        layer_metadata={"feature_class": layer.name},
-        append=append and path.exists(),
-    )
+    pyogrio.raw.write_arrow(batches, path, driver="GPKG", geometry_name="geom", **told)
+
+
+def _pour_apart(schema: Any, batches: Iterator[Any], path: Path, told: Mapping[str, Any]) -> None:
+    """The same in a process of its own, fed through a pipe: GDAL never lets go of the interpreter while it writes.
+
+    The pipe ends with this process, and the writer with the pipe.
+    """
+
+    command = [sys.executable, "-c", _WRITER, str(path), json.dumps(told)]
+    with TemporaryFile() as said, subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said) as process:
+        # A writer that fails closes the pipe; what it says of it comes below.
+        with suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as pipe:
+            _send(pipe, schema, batches)
+        if process.wait() != 0:
+            said.seek(0)
+            words = said.read().decode(errors="replace").strip().splitlines() or [f"ended with {process.returncode}"]
+            raise StoreError(f"{path}: cannot be written ({words[-1]})")
+
+
+def _send(pipe: IO[bytes], schema: Any, batches: Iterator[Any]) -> None:
+    import pyarrow
+
+    with pyarrow.ipc.new_stream(pipe, schema) as stream:
+        for batch in batches:
+            stream.write_batch(batch)
+
+
+def pour_from_pipe() -> None:
+    """Write what comes through standard input as the arguments say: the work of the process of its own."""
+    import pyarrow
+
+    _pour(pyarrow.ipc.open_stream(sys.stdin.buffer), Path(sys.argv[1]), json.loads(sys.argv[2]))
 
 
 def _batch(layer: Layer, rows: slice) -> Any:
@@ -191,6 +234,4 @@ _SQLITE = Dialect("?", "instr", "COLLATE BINARY", _quoted)
 
 
 def _json_list(values: Sequence[str]) -> str:
-    import json
-
     return json.dumps(list(values), ensure_ascii=False)
