@@ -21,6 +21,7 @@ from models_l2.ground import Stand, bounds_of, meets, read_relief, stand
 from models_l2.heights import Evidence, HeightOptions, from_dsm, from_points, roof_points
 from models_l2.relief import ReliefOptions
 from models_l2.roofs.choice import RoofOptions
+from models_l2.terrain.conditioning import ConditionOptions
 from models_l2.terrain.tin import TinOptions
 from twin.features import Layer, Objects, objects
 from twin.options import option
@@ -37,6 +38,7 @@ class L2Options:
     """Everything that can be set about the L2 model, section [l2] of city.toml."""
 
     relief: ReliefOptions = field(default_factory=ReliefOptions)
+    condition: ConditionOptions = field(default_factory=ConditionOptions)
     tin: TinOptions = field(default_factory=TinOptions)
     footprints: FootprintOptions = field(default_factory=FootprintOptions)
     height: HeightOptions = field(default_factory=HeightOptions)

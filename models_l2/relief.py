@@ -101,7 +101,7 @@ def make_relief(store: Store, frame: Frame, options: ReliefOptions) -> ReliefFig
         )
     filled = unknown = 0
     with store.raster_writer("relief", geobox, lineage=lineage, dtype="float32") as writer:
-        for inner, outer in _blocks(geobox):
+        for inner, outer in blocks_of(geobox):
             values = _known(store, source, geobox, outer, options)
             whole = _made_whole(values, geobox, outer, source, options)
             rows = slice(inner[0].start - outer[0].start, inner[0].stop - outer[0].start)
@@ -227,7 +227,7 @@ def _kind_of_ground(store: Store, geobox: GeoBox, options: ReliefOptions) -> str
     """The option, where it is "auto" decided by the whole cloud: classified where any point has class 2."""
     if options.ground != "auto":
         return options.ground
-    windows = (geobox.crop(*inner).bounds for inner, _ in _blocks(geobox))
+    windows = (geobox.crop(*inner).bounds for inner, _ in blocks_of(geobox))
     some = any((store.read_points("points", bounds=box).classification == GROUND).any() for box in windows)
     return "classified" if some else "filtered"
 
@@ -277,7 +277,7 @@ def _made_whole(
     return whole if source == "dem" else fill_holes(whole, np.isnan(whole), options.reach / cell)
 
 
-def _blocks(geobox: GeoBox) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+def blocks_of(geobox: GeoBox) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
     """(block, block with a margin) of the grid, as (rows, columns)."""
     ny, nx = geobox.shape
     margin = _MARGIN

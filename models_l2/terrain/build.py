@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from models_l2.blocks import L2Options
 from models_l2.ground import read_relief
 from models_l2.relief import ReliefFigures, make_relief
+from models_l2.terrain.conditioning import ConditionFigures, condition
+from models_l2.terrain.roads import carriageways
 from models_l2.terrain.tin import PER_METRE, Square, Tin, TinOptions, triangulate
 from twin.city import City
-from twin.features import Layer, Objects, objects
+from twin.features import Objects, objects
 from twin.frames import Frame
 from twin.grid import Bounds, Raster
 from twin.meshes import Solids, Surface
@@ -67,16 +69,22 @@ class GroundFigures:
     """What the ground was made from, and what its triangles came to."""
 
     relief: ReliefFigures
+    conditioned: ConditionFigures
     tin: TinFigures
 
     def as_dict(self) -> dict[str, Any]:
         """Figures of the report."""
-        relief, tin = self.relief, self.tin
+        relief, tin, changed = self.relief, self.tin, self.conditioned
         return {
             "relief_source": relief.source,
             "relief_cells": relief.cells,
             "relief_filled": relief.filled,
             "relief_unknown": relief.unknown,
+            "relief_water_level": changed.level,
+            "relief_water_falling": changed.falling,
+            "relief_water_cells": changed.water_cells,
+            "relief_road_cells": changed.road_cells,
+            "relief_bridge_cells": changed.bridge_cells,
             "relief_triangles": tin.triangles,
             "relief_breaklines": tin.breaklines,
             "relief_breaklines_lost": tin.lost,
@@ -94,10 +102,12 @@ def make_ground(city: City, options: L2Options, workers: Workers) -> GroundFigur
     raises  MissingInputError where there is nothing to make the ground from
     """
     relief = make_relief(city.store, city.frame, options.relief)
+    changed = condition(city.store, options.condition)
     if not options.tin.build:
         city.store.remove("model", MODEL)
-        return GroundFigures(relief, TinFigures())
-    return GroundFigures(relief, build_tin(city.store, city.frame, options.tin, options.cell_size, workers))
+        return GroundFigures(relief, changed, TinFigures())
+    tin = build_tin(city.store, city.frame, options.tin, options.cell_size, workers)
+    return GroundFigures(relief, changed, tin)
 
 
 def build_tin(store: Store, frame: Frame, options: TinOptions, cell_size: float, workers: Workers) -> TinFigures:
@@ -145,15 +155,6 @@ def breaklines(store: Store, bounds: Bounds) -> Integers:
     if store.has("layer", "road"):
         shapes.append(carriageways(store.read_layer("road", bbox=near, columns=("width", "bridge"))))
     return segments_of(np.concatenate(shapes))
-
-
-def carriageways(roads: Layer) -> Objects:
-    """Roads (r,) on the ground as surfaces: lines widened to their width, polygons as they are; lines without width."""
-    ground = roads.select(~(roads.column("bridge") > 0.0))
-    shapes, width = ground.geometry, ground.column("width")
-    wide = np.isin(shapely.get_type_id(shapes), (1, 5)) & (width > 0.0)
-    shapes[wide] = shapely.buffer(shapes[wide], width[wide] / 2.0, cap_style="flat", join_style="mitre")
-    return shapes
 
 
 def segments_of(shapes: Objects) -> Integers:

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from models_l2.terrain.build import build_tin, carriageways, segments_of
+from models_l2.terrain.build import build_tin, segments_of
 from models_l2.terrain.drawing import drawn
+from models_l2.terrain.roads import carriageways
 from models_l2.terrain.tin import Square, Tin, TinOptions, canonical, clip, triangulate
 from twin.features import Layer
 from twin.frames import Frame

@@ -16,9 +16,11 @@ from ingest.run import build as ingest
 from models_l2 import validity
 from models_l2.build import L2Options, build
 from models_l2.ground import ground_gaps
+from models_l2.terrain.drawing import drawn
 from twin.analysis.distance import distance_to_triangles
 from twin.analysis.heights import points_inside
 from twin.city import City, open_city
+from twin.grid import Raster
 from twin.meshes import concatenate
 from twin.outcome import Report
 from twin.workers import Workers
@@ -95,6 +97,37 @@ def test_no_building_floats_or_sinks(built):
         # A corner where a cut meets the outline is rounded to 1 mm, and may find ground that much lower.
         assert np.abs(ground_gaps(city, solids)).max() < 1e-3
     assert report.figures["ground_gap_max_m"] == 0.0
+
+
+def test_the_relief_as_triangles_keeps_its_error_and_stands_under_every_base(built):
+    city, report = built
+    relief = city.store.read_raster("relief")
+    worst, found = 0.0, np.full(relief.geobox.shape, np.nan)
+    for _, part in city.store.read_model("relief"):
+        rows, cols = relief.geobox.rowcol(part.vertices[:, :2])
+        places = np.column_stack([rows - 0.5, cols - 0.5])
+        heights = drawn(places, part.vertices[:, 2].copy(), part.faces.astype(np.int64), relief.geobox.shape)
+        found = np.where(np.isnan(found), heights, found)
+    worst = float(np.nanmax(np.abs(found - relief.values)))
+    assert np.isfinite(found).mean() > 0.99
+    assert worst <= 0.2 + 1e-6
+    assert report.figures["relief_breaklines_lost"] == 0
+    table = city.store.read_layer("building_l2")
+    rings = shapely.get_coordinates(table.geometry, return_index=True)
+    lowest = np.full(len(table), np.inf)
+    np.minimum.at(lowest, rings[1], Raster(found, relief.geobox).sample(rings[0]))
+    assert np.percentile(np.abs(lowest - table.column("base_z")), 95) < 0.4
+
+
+def test_canals_are_level(built):
+    """Two of three; the piece in the south-east has no point on the water, and banks of different height."""
+    city, report = built
+    assert report.figures["relief_water_level"] == 2
+    relief = city.store.read_raster("relief")
+    x, y = np.meshgrid(*relief.geobox.centers())
+    canals = shapely.buffer(city.store.read_layer("water").geometry, -0.5)
+    wet = [relief.values[shapely.contains_xy(canal, x, y)] for canal in canals]
+    assert sum(np.ptp(values) == 0.0 for values in wet) == 2
 
 
 def test_bases_agree_with_the_reference(differences):
