@@ -63,6 +63,7 @@ th,td{text-align:left;padding:5px 10px 5px 0;border-bottom:1px solid var(--line)
 th{font-weight:600}
 thead th{font-size:13px;border-bottom:1px solid var(--soft)}
 .n{text-align:right;white-space:nowrap}
+.matrix th,.matrix td{white-space:nowrap}
 .none{color:#a39987}
 .ok{color:var(--green);font-weight:600}
 .bars{display:block;width:100%;max-width:720px;height:auto}
