@@ -23,7 +23,7 @@ from models_l2.relief import ReliefOptions
 from models_l2.roofs.choice import RoofOptions
 from models_l2.terrain.conditioning import ConditionOptions
 from models_l2.terrain.tin import TinOptions
-from twin.features import Layer, Objects, objects
+from twin.features import Layer, Objects
 from twin.options import option
 from twin.store.protocol import Store
 
@@ -134,6 +134,10 @@ def attributes_of(layer: Layer, rows: Integers, **computed: NDArray[Any]) -> dic
 
 def texts(*columns: Objects) -> Objects:
     """Texts (n,) joined by "; ", empty ones left out."""
-    return objects(
-        ["; ".join(word for word in row if word) for row in zip(*(c.tolist() for c in columns), strict=True)]
-    )
+    said = np.array([column != "" for column in columns], dtype=bool)
+    result = np.full(said.shape[1], "", dtype=object)
+    for column, some in zip(columns, said, strict=True):
+        result[some] = column[some]
+    for row in np.flatnonzero(said.sum(axis=0) > 1).tolist():
+        result[row] = "; ".join(column[row] for column in columns if column[row])
+    return result

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from models_l2.footprints import Rings
-from twin.analysis.heights import Segments, outline_range, surface_at, zonal_percentiles
+from twin.analysis.heights import Segments, outline_range, surface_medians
 from twin.city import City
 from twin.features import Objects
 from twin.grid import Bounds, GeoBox, Raster
@@ -57,10 +57,10 @@ def stand(rings: Rings, polygons: Objects, relief: Raster, whole: Raster) -> Sta
     whole     the same without unknown cells; beyond its edge it goes on level
     """
     low, high = outline_range(ring_segments(rings), whole, rings.n)
-    ground, _ = zonal_percentiles(polygons, whole.geobox, lambda xy: surface_at(whole, xy), [50.0])
+    ground = surface_medians(polygons, whole)
     off = np.isnan(relief.sample(rings.xy, "nearest"))
     outside = np.bincount(rings.owner[rings.vertex_ring()], weights=off, minlength=rings.n) > 0
-    middle = np.where(np.isnan(ground[:, 0]), 0.5 * (low + high), ground[:, 0])
+    middle = np.where(np.isnan(ground), 0.5 * (low + high), ground)
     return Stand(low, np.maximum(middle, low), high, outside)
 
 

@@ -14,6 +14,8 @@ from twin.analysis.heights import (
     raster_percentiles,
     samples_inside,
     surface_at,
+    surface_medians,
+    zonal_percentiles,
 )
 from twin.frames import Frame
 from twin.grid import GeoBox, Raster
@@ -110,3 +112,14 @@ def test_the_range_along_an_outline_is_exact_between_vertices_too():
         assert high[k] >= along.max() - 1e-9
         assert low[k] == pytest.approx(along.min(), abs=0.01)
         assert high[k] == pytest.approx(along.max(), abs=0.01)
+
+
+@pytest.mark.parametrize("cell", [0.5, 1.0, 4.0])
+def test_medians_of_a_surface_are_those_of_its_samples_to_the_last_digit(cell):
+    shapes, box_ = odd_shapes(), GeoBox.from_bounds((0.0, 0.0, 40.0, 30.0), cell, FRAME)
+    values = np.random.default_rng(5).normal(1040.0, 8.0, box_.shape)
+    wanted, _ = zonal_percentiles(shapes, box_, lambda xy: surface_at(Raster(values, box_), xy), [50.0])
+    tiny = np.array([Polygon(), box(3.1, 3.1, 3.3, 3.3), box(-9, -9, -8, -8)], dtype=object)
+    np.testing.assert_array_equal(surface_medians(shapes, Raster(values, box_)), wanted[:, 0])
+    wanted, _ = zonal_percentiles(tiny, box_, lambda xy: surface_at(Raster(values, box_), xy), [50.0])
+    np.testing.assert_array_equal(surface_medians(tiny, Raster(values, box_)), wanted[:, 0])

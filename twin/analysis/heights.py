@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import shapely
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from twin.grid import GeoBox, Raster
@@ -124,6 +125,94 @@ def zonal_percentiles(
         size = rows.stop - rows.start
         result[rows], counts[rows] = group_percentiles(values(samples.xy), samples.owner, size, percentiles)
     return result, counts
+
+
+def surface_medians(geometry: Geometries, raster: Raster, min_cells: int = 9, finer: int = 5) -> Floats:
+    """Median (n,) f8 of a raster's bilinear surface over every polygon, at the places of `samples_inside`.
+
+    The same as `zonal_percentiles` of `surface_at`, polygon by polygon in one pass and without a table of the places.
+    """
+    ny, nx = raster.geobox.shape
+    found, counts = _medians_on(geometry, raster, raster.geobox)
+    small = np.flatnonzero(counts < min_cells)
+    found[small], counts[small] = _medians_on(geometry[small], raster, raster.geobox.zoom((ny * finer, nx * finer)))
+    missed = small[(counts[small] == 0) & ~shapely.is_empty(geometry[small])]
+    places = shapely.get_coordinates(shapely.point_on_surface(geometry[missed]))
+    within = _inside_box(places, raster.geobox)
+    found[missed[within]] = surface_at(raster, places[within])
+    return found
+
+
+def _medians_on(geometry: Geometries, raster: Raster, geobox: GeoBox) -> tuple[Floats, Integers]:
+    """Medians (n,) over the cells of another grid on the same ground, and how many cells those are."""
+    edges = outline_segments(geometry)
+    start = np.searchsorted(edges.owner, np.arange(len(geometry) + 1))
+    ends = np.column_stack([*geobox.rowcol(edges.start), *geobox.rowcol(edges.end)]) - 0.5
+    x, y = geobox.centers()
+    rows = raster.geobox.rowcol(np.column_stack([np.zeros(len(y)), y]))[0] - 0.5
+    cols = raster.geobox.rowcol(np.column_stack([x, np.zeros(len(x))]))[1] - 0.5
+    return _median_loop(ends, start, rows, cols, raster.values)
+
+
+@njit(cache=True)
+def _median_loop(ends: Any, start: Any, rows: Any, cols: Any, values: Any) -> Any:
+    """Medians and counts over polygons whose edges (m, 4) run from (row, column) to (row, column), cell centres whole.
+
+    rows, cols   where the grid's centres lie in `values`, whose cell centres are whole numbers
+    """
+    n = len(start) - 1
+    found, counts = np.full(n, np.nan), np.zeros(n, np.int64)
+    buffer = np.empty(64)
+    for k in range(n):
+        part = ends[start[k] : start[k + 1]]
+        if not len(part):
+            continue
+        lowest, highest = min(part[:, 0].min(), part[:, 2].min()), max(part[:, 0].max(), part[:, 2].max())
+        size = 0
+        for row in range(_whole(lowest, len(rows)), _whole(highest, len(rows))):
+            at = _crossed_at(part, row)
+            for p in range(0, len(at) - 1, 2):
+                for col in range(_whole(at[p], len(cols)), _whole(at[p + 1], len(cols))):
+                    if size == len(buffer):
+                        buffer = np.concatenate((buffer, np.empty(size)))
+                    buffer[size] = _bilinear_one(values, rows[row], cols[col])
+                    size += 1
+        counts[k] = size
+        if size:
+            ordered = np.sort(buffer[:size])
+            low = (size - 1) // 2
+            a, b = ordered[low], ordered[min(low + 1, size - 1)]
+            found[k] = a + (b - a) * (0.5 * (size - 1) - low)
+    return found, counts
+
+
+@njit(cache=True)
+def _whole(value: float, most: int) -> int:
+    return int(min(max(np.ceil(value), 0.0), most))
+
+
+@njit(cache=True)
+def _crossed_at(part: Any, row: int) -> Any:
+    """Columns where edges cross the middle of a row, in order; an edge counts from its upper end to above its lower."""
+    at, size = np.empty(len(part)), 0
+    for e in range(len(part)):
+        r1, c1, r2, c2 = part[e]
+        if min(r1, r2) <= row < max(r1, r2):
+            at[size] = c1 + (row - r1) * (c2 - c1) / (r2 - r1)
+            size += 1
+    return np.sort(at[:size])
+
+
+@njit(cache=True)
+def _bilinear_one(values: Any, row: float, col: float) -> float:
+    ny, nx = values.shape
+    row, col = min(max(row, 0.0), ny - 1.0), min(max(col, 0.0), nx - 1.0)
+    r0, c0 = int(np.floor(row)), int(np.floor(col))
+    rn, cn = min(r0 + 1, ny - 1), min(c0 + 1, nx - 1)
+    fr, fc = row - r0, col - c0
+    north = values[r0, c0] * (1.0 - fc) + values[r0, cn] * fc
+    south = values[rn, c0] * (1.0 - fc) + values[rn, cn] * fc
+    return float(north * (1.0 - fr) + south * fr)
 
 
 def raster_percentiles(geometry: Geometries, raster: Raster, percentiles: Sequence[float]) -> tuple[Floats, Integers]:
