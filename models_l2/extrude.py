@@ -79,16 +79,21 @@ def triangulate(rings: Rings) -> Integers:
     fan = single & _is_convex(rings)[first_ring]
     triangles = [_fans(start[fan], end[fan] - start[fan])]
     parts = [np.repeat(np.flatnonzero(fan), np.maximum(end[fan] - start[fan] - 2, 0))]
-    xy, ring = rings.xy, rings.ring.tolist()
-    last_ring = np.append(first_ring[1:], len(rings.part))
-    for part in np.flatnonzero(~fan).tolist():
-        origin = xy[start[part]]
-        loops = [xy[ring[i] : ring[i + 1]] - origin for i in range(first_ring[part], last_ring[part])]
-        found = manifold3d.triangulate(loops)
-        triangles.append(found.astype(np.int64) + start[part])
-        parts.append(np.full(len(found), part))
+    rest = np.flatnonzero(~fan)
+    clipped, sizes = _clipped(rings, start[rest], first_ring[rest], np.append(first_ring[1:], len(rings.part))[rest])
+    triangles.append(clipped + np.repeat(start[rest], sizes)[:, None])
+    parts.append(np.repeat(rest, sizes))
     order = np.argsort(np.concatenate(parts), kind="stable")
     return np.asarray(np.concatenate(triangles)[order])
+
+
+def _clipped(rings: Rings, start: Integers, first: Integers, last: Integers) -> tuple[Integers, Integers]:
+    """Triangles (t, 3) of parts with rings first .. last, counted from their first vertex; how many each has (p,)."""
+    xy, ring = rings.xy, rings.ring.tolist()
+    found = [np.zeros((0, 3), np.int32)]
+    for origin, i, j in zip(xy[start], first.tolist(), last.tolist(), strict=True):
+        found.append(manifold3d.triangulate([xy[ring[k] : ring[k + 1]] - origin for k in range(i, j)]))
+    return np.concatenate(found).astype(np.int64), np.array([len(part) for part in found[1:]], dtype=np.int64)
 
 
 def _is_convex(rings: Rings) -> NDArray[np.bool_]:
