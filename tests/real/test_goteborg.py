@@ -117,3 +117,22 @@ def test_buildings_beyond_the_terrain_say_so(built):
     told = {outcome.oid for outcome in report.outcomes if EXTRAPOLATED in outcome.reason}
     assert told == beyond
     assert np.isfinite(table.column("base_z")).all()
+
+
+def test_trees_stand_on_the_tops_of_the_canopy_raster_and_their_crowns_cover_it(built):
+    """Reached: 55 trees on 2,966 cells."""
+    city, report = built
+    layer = city.store.read_layer("tree_l2")
+    assert 40 <= len(layer) == report.figures["trees_canopy"] <= 80
+    with rasterio.open(DATA / "CDSM_KRbig.tif") as file:
+        canopy, transform = file.read(1), ~file.transform
+    col, row = transform @ shapely.get_coordinates(layer.geometry).T
+    whole = np.pad(canopy, 1, mode="edge")
+    cells = zip(row.astype(int).tolist(), col.astype(int).tolist(), strict=True)
+    around = np.array([whole[r : r + 3, c : c + 3].max() for r, c in cells])
+    assert (layer.column("height") <= around + 0.01).all()
+    # A lone tall cell is a twig: it does not make a tree higher.
+    assert np.median(layer.column("height") / around) > 0.95
+    crowns = np.pi / 4.0 * (layer.column("crown") ** 2).sum()
+    assert (canopy > 0).sum() == 2966
+    assert 0.6 * 2966 < crowns <= 2966
