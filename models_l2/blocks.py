@@ -19,6 +19,7 @@ from models_l2.fit.roofs import FitOptions
 from models_l2.footprints import FootprintOptions, from_polygons
 from models_l2.ground import Stand, bounds_of, meets, read_relief, stand
 from models_l2.heights import Evidence, HeightOptions, from_dsm, from_points, roof_points
+from models_l2.imported import ImportOptions
 from models_l2.relief import ReliefOptions
 from models_l2.roofs.choice import RoofOptions
 from models_l2.terrain.conditioning import ConditionOptions
@@ -43,6 +44,7 @@ class L2Options:
     footprints: FootprintOptions = field(default_factory=FootprintOptions)
     height: HeightOptions = field(default_factory=HeightOptions)
     fit: FitOptions = field(default_factory=FitOptions)
+    imported: ImportOptions = field(default_factory=ImportOptions)
     roofs: RoofOptions = field(default_factory=RoofOptions)
     classes: ClassOptions = field(default_factory=ClassOptions)
     lod: float = option(2.2, min=1.2, max=2.2, doc="Highest level of detail that is tried: 1.2, 1.3 or 2.2.")

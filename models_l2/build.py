@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from models_l2 import footprints
+from models_l2 import footprints, imported
 from models_l2.blocks import (
     L2Options,
     Measured,
@@ -43,6 +43,7 @@ from twin.workers import Workers
 logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
+Cells = Mapping[str, tuple[str, ...]]
 
 STAGE = "l2"
 LISTED = 20
@@ -69,7 +70,7 @@ class _Built:
 def build(city: City, options: L2Options, workers: Workers) -> Report:
     """Relief, one closed solid per footprint, and the layer `building_l2` that says how each height is known.
 
-    reads    layers building, water, road; raster dem or points; raster dsm, points
+    reads    layers building, water, road; raster dem or points; raster dsm, points; model citymodel
     writes   raster and model relief, model l2, layer building_l2, documents l2_report and l2_cells; the other
              classes as `build_classes` says
     raises   MissingInputError where there is no building layer or nothing to make the ground from
@@ -81,6 +82,8 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
         )
     layer = city.store.read_layer("building").sort()
     polygons, outline = footprints.clean(layer.geometry, options.footprints)
+    known = imported.cells_of(city.store, options.imported)
+    _stand_back(layer, polygons, outline, known)
     hands = workers if len(layer) >= SPREAD_FROM else Workers(1, workers.tell)
     ground = make_ground(city, options, workers)
     cells = plan(polygons, layer.oid, options.cell_size)
@@ -89,9 +92,11 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     roofs = choose(_facts(layer, polygons, heights), options.roofs, ROOFS)
     nothing = Raised.nothing(len(layer))
     built = _Built(layer, polygons, outline, standing, heights, shapes(evidence, heights), roofs, nothing)
-    model = _Model(city, built, cells, options, hands)
+    model = _Model(city, built, cells, options, hands, known)
     lineage = city.store.item("layer", "building").lineage
-    city.store.write_model("l2", model.batches(), lineage.step(f"solids up to LoD{options.lod:g} raised on the relief"))
+    step = f"solids up to LoD{options.lod:g} raised on the relief" + (", delivered models as they are" if known else "")
+    images = _Pictures(city) if known else None
+    city.store.write_model("l2", model.batches(), lineage.step(step), images)
     note_cells(city.store, model.digests)
     built = replace(built, raised=model.raised)
     report = _report(built, ground)
@@ -101,6 +106,23 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     report = replace(report, figures={**report.figures, **figures}, warnings=(*report.warnings, *lines))
     city.store.write_document("l2_report", report.as_dict(), lineage)
     return report
+
+
+def _stand_back(layer: Layer, polygons: Objects, outline: Objects, known: Mapping[str, object]) -> None:
+    """Footprints that a delivered model stands for are taken out, in place, and say so."""
+    reason = imported.give_way(layer, polygons, known)
+    away = reason.astype(str) != ""
+    polygons[away], outline[away] = shapely.Polygon(), reason[away]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    """The pictures that delivered models wear, as the store keeps them."""
+
+    city: City
+
+    def __getitem__(self, name: str) -> bytes:
+        return self.city.store.read_image(name)
 
 
 def _measure(
@@ -142,10 +164,13 @@ def _facts(layer: Layer, polygons: Objects, heights: Heights) -> dict[str, NDArr
 class _Model:
     """Raises block after block while the store writes, and remembers what became of every building."""
 
-    def __init__(self, city: City, built: _Built, cells: Plan, options: L2Options, workers: Workers) -> None:
+    def __init__(
+        self, city: City, built: _Built, cells: Plan, options: L2Options, workers: Workers, known: Cells
+    ) -> None:
         self.raised = built.raised
         self.digests: dict[str, str] = {}
         self._city, self._built, self._cells, self._options, self._workers = city, built, cells, options, workers
+        self._known = known
 
     def batches(self) -> Iterator[tuple[str, Solids]]:
         """(cell, solids) of the whole city, block by block."""
@@ -155,11 +180,18 @@ class _Model:
         kept = 0
         for rows, part in zip(self._cells.blocks, found, strict=True):
             self.raised.put(rows, part.raised)
+            self._tell(rows[part.raised.delivered])
             self.digests |= part.digests
             kept += part.kept
             yield from part.raised.batches
         if kept:
             self._workers.tell("未变单元沿用 / cells left as they were", kept, len(self.digests))
+
+    def _tell(self, rows: NDArray[np.int64]) -> None:
+        """Heights of delivered models come from the models."""
+        heights = self._built.heights
+        heights.height[rows] = self.raised.ridge_z[rows] - self._built.stand.ground_z[rows]
+        heights.evidence[rows] = "model"
 
     def _job(self, rows: NDArray[np.int64]) -> RaiseJob:
         built, heights = self._built, self._built.heights
@@ -179,6 +211,7 @@ class _Model:
             eave=built.layer.column("eave_height")[rows],
             options=self._options,
             attributes=attributes,
+            models=tuple(dict.fromkeys(c for oid in built.layer.oid[rows].tolist() for c in self._known.get(oid, ()))),
         )
 
 
@@ -189,12 +222,12 @@ def _outcomes(built: _Built) -> tuple[Objects, Objects]:
     hull = np.where(raised.hulled, footprints.HULLED, "").astype(object)
     ground = np.where(built.stand.extrapolated, EXTRAPOLATED, "").astype(object)
     broken = objects([CODES[code] for code in raised.code.tolist()])
-    said = np.where(built.shape == "", built.roofs.said, "").astype(object)
+    said = np.where((built.shape == "") & ~raised.delivered, built.roofs.said, "").astype(object)
     reason = texts(built.outline, hull, ground, built.heights.reason, said, raised.stepped, broken)
     reason[lost] = built.outline[lost]
     status = np.full(n, "done", dtype=object)
     mended = texts(built.outline, hull, ground, raised.stepped).astype(str) != ""
-    status[mended | built.heights.fallback] = "fallback"
+    status[mended | (built.heights.fallback & ~raised.delivered)] = "fallback"
     status[raised.code > 0] = "failed"
     status[lost] = "skipped"
     return status, reason
@@ -212,7 +245,8 @@ def _report(built: _Built, ground: GroundFigures) -> Report:
 def _figures(built: _Built, status: Objects, ground: GroundFigures) -> dict[str, Any]:
     solid = np.isin(status.astype(str), ("done", "fallback"))
     kinds = built.heights.evidence[solid].astype(str)
-    gap, raised = built.raised.gap[solid], built.raised
+    raised = built.raised
+    gap = raised.gap[solid & ~raised.delivered]
     depth = (built.stand.highest_z - raised.base_z)[solid]
     return {
         "buildings": len(built.layer),
@@ -222,10 +256,11 @@ def _figures(built: _Built, status: Objects, ground: GroundFigures) -> dict[str,
         "height_sigma_median_m": _figure(np.median, built.heights.sigma[solid]),
         "height_conflicts": int(built.heights.conflict[solid].sum()),
         "outlines_mended": int((built.outline[solid].astype(str) != "").sum()),
-        **{f"lod_{lod / 10:g}": int((raised.lod[solid] == lod).sum()) for lod in (LOD, LEVELS, PLANES)},
-        "roofs_stepped_down": int(((raised.stepped.astype(str) != "") & solid).sum()),
+        **{f"lod_{lod / 10:g}": int((raised.lod[solid] == lod).sum()) for lod in _levels(raised.lod)},
+        "roofs_stepped_down": int(((raised.stepped.astype(str) != "") & solid & ~raised.delivered).sum()),
         "hulls": int(raised.hulled.sum()),
         **_fit(raised.fit_rmse[solid]),
+        **_delivered(built, solid),
         "ground_extrapolated": int(built.stand.extrapolated[solid].sum()),
         **gap_table(gap, depth),
         "roofs_below_uphill_ground": int(_sunk(built, solid).sum()),
@@ -238,11 +273,31 @@ def _figures(built: _Built, status: Objects, ground: GroundFigures) -> dict[str,
     }
 
 
+def _levels(lod: NDArray[np.int64]) -> list[int]:
+    """Levels of detail that are counted, those that occur in delivered models included."""
+    return sorted({LOD, LEVELS, PLANES} | set(lod[lod > 0].tolist()))
+
+
+def _delivered(built: _Built, solid: NDArray[np.bool_]) -> dict[str, Any]:
+    """How many delivered models stand in the city, how many of them as surfaces only, and how far off the ground."""
+    there = built.raised.delivered & solid
+    if not there.any():
+        return {}
+    flagged = there & (built.raised.stepped.astype(str) != "")
+    return {
+        "evidence_model": int(there.sum()),
+        "models_as_surfaces": int(flagged.sum()),
+        "model_gap_median_m": _figure(np.median, built.raised.gap[there]),
+        "model_gap_max_m": _figure(np.max, np.abs(built.raised.gap[there])),
+    }
+
+
 def _roof_evidence(built: _Built) -> Objects:
     """(n,) what the shape of every roof is known from: pointcloud, dsm, attribute, the number of a rule, or default."""
     measured = np.isin(built.raised.roof.astype(str), ("planes", "levels"))
     evidence = np.where(measured, built.shape, built.roofs.how).astype(object)
     evidence[~measured & (built.shape != "")] = "default"
+    evidence[built.raised.delivered] = "model"
     evidence[built.raised.lod == 0] = ""
     return evidence
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models_l2 import footprints, validity
+from models_l2 import footprints, imported, validity
 from models_l2.blocks import L2Options, texts
 from models_l2.extrude import LOD, extrude
 from models_l2.fit.roofs import Cut, Fitted, fit_roofs
@@ -43,6 +43,7 @@ class RaiseJob:
     shape   (n,) str, what the shape of the roof may be taken from: "pointcloud", "dsm" or ""
     roofs   what the source or a rule says of the roofs that nothing measured
     eave    (n,) f8 m above ground, NaN where eaves are not known on their own
+    models  cells of model `citymodel` that hold buildings of the block
     """
 
     store: Store
@@ -57,6 +58,7 @@ class RaiseJob:
     eave: Floats
     options: L2Options
     attributes: Mapping[str, NDArray[Any]]
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,13 @@ class Raised:
     batches   (cell, solids), sorted by cell, then oid
     lod       (n,) i8, level of detail times ten; 0 without a solid
     stepped   (n,) str, why a building with roof evidence has a lower level than it asked for
-    roof      (n,) str, "planes" or "levels" as measured, else the roof type that was built by attribute or rule
+    roof      (n,) str, "model" as delivered, "planes" or "levels" as measured, else the type built by attribute or rule
     code      (n,) val3dity error that no fallback mended, 0 where there is a solid
     hulled    (n,) bool, the convex hull stands in for the outline
     roof_z    (n,) f8 m, the level roof of LoD1.2           eave_z, ridge_z   (n,) f8 m, lowest and highest roof
     gap       (n,) f8 m, base above the relief
     fit_rmse  (n,) f8 m, root mean square distance of roof points or DSM cells to the solid; NaN where none were asked
+    delivered (n,) bool, the solid is that of a delivered model
     """
 
     batches: tuple[tuple[str, Solids], ...]
@@ -86,13 +89,15 @@ class Raised:
     ridge_z: Floats
     gap: Floats
     fit_rmse: Floats
+    delivered: NDArray[np.bool_]
 
     @staticmethod
     def nothing(n: int) -> Raised:
         """n buildings of which nothing has been raised yet."""
         unknown = (np.full(n, np.nan) for _ in range(6))
         texts_of = (np.full(n, "", dtype=object) for _ in range(2))
-        return Raised((), np.zeros(n, np.int64), *texts_of, np.zeros(n, np.int64), np.zeros(n, bool), *unknown)
+        none = np.zeros(n, bool)
+        return Raised((), np.zeros(n, np.int64), *texts_of, np.zeros(n, np.int64), none, *unknown, none.copy())
 
     def put(self, rows: Integers, part: Raised) -> None:
         """Take over what is known about the buildings `rows` (k,), in place."""
@@ -111,6 +116,7 @@ def raise_block(job: RaiseJob) -> Raised:
     parts: list[Solids] = []
     placed: list[Integers] = []
     seen: list[tuple[Floats, Integers]] = []
+    _delivered(job, raised, parts, placed)
     for source in ("pointcloud", "dsm"):
         fitted, asked = _fitted(job, source, raised, seen)
         if fitted is None:
@@ -126,17 +132,47 @@ def raise_block(job: RaiseJob) -> Raised:
     solids, rows = concatenate(parts), np.concatenate(placed)
     order = np.argsort(rows, kind="stable")
     solids, rows = solids.take(order), rows[order]
+    ours = np.flatnonzero(~raised.delivered[rows])
     # The last digits depend on the window of the relief that was read; a micrometre does not.
-    raised.gap[rows] = np.round(ground_gap(solids, whole), 6) + 0.0
-    raised.eave_z[rows], raised.ridge_z[rows] = _roof_range(solids)
+    raised.gap[rows[ours]] = np.round(ground_gap(solids.take(ours), whole), 6) + 0.0
+    raised.eave_z[rows[ours]], raised.ridge_z[rows[ours]] = _roof_range(solids.take(ours))
     raised.fit_rmse[:] = fit_rmse(solids, rows, seen, n)
     attributes = {
         **job.attributes, "base_z": raised.base_z, "ground_z": job.stand.ground_z, "roof_z": raised.roof_z,
         "ridge_z": raised.ridge_z, **{name: getattr(raised, name) for name in KEPT},
     }  # fmt: skip
     attributes["hulled"] = raised.hulled.astype(np.float64)
+    attributes |= _as_delivered(job, raised)
     solids = replace(solids, attributes={key: values[rows] for key, values in attributes.items()})
     return replace(raised, batches=tuple(_by_cell(solids, job.cell[rows])))
+
+
+def _delivered(job: RaiseJob, raised: Raised, parts: list[Solids], placed: list[Integers]) -> None:
+    """The first rung: buildings that were delivered as models, as they are; `gap` tells how they stand."""
+    solids, rows = imported.taken(job.store, job.models, job.oid, job.options.imported)
+    if solids is None:
+        return
+    low, high = imported.z_range(solids)
+    gap = low - job.stand.base_z[rows]
+    if job.options.imported.snap:
+        solids, low, high, gap = imported.moved(solids, -gap), low - gap, high - gap, np.zeros(len(rows))
+    eave, ridge = _roof_range(solids)
+    parts.append(solids)
+    placed.append(rows)
+    raised.lod[rows], raised.roof[rows], raised.delivered[rows] = solids.lod, "model", True
+    raised.stepped[rows] = imported.flags(solids)
+    raised.base_z[rows], raised.gap[rows], raised.roof_z[rows] = low, gap, high
+    raised.eave_z[rows] = np.where(np.isfinite(eave), eave, high)
+    raised.ridge_z[rows] = np.where(np.isfinite(ridge), ridge, high)
+
+
+def _as_delivered(job: RaiseJob, raised: Raised) -> dict[str, NDArray[Any]]:
+    """Height and evidence (n,) of the solids, those of delivered models from the models themselves."""
+    kept, there = job.attributes, raised.delivered
+    return {
+        "height_m": np.where(there, raised.ridge_z - job.stand.ground_z, kept["height_m"]),
+        "height_evidence": np.where(there, "model", kept["height_evidence"]).astype(object),
+    }
 
 
 def _fitted(

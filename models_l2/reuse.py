@@ -128,6 +128,8 @@ def _windows(job: RaiseJob) -> list[bytes]:
     bounds, store = bounds_of(job.polygons), job.store
     relief = read_relief(store, bounds)[1]
     found = [repr(relief.geobox.affine).encode(), np.ascontiguousarray(relief.values).tobytes()]
+    if job.models:
+        found.append(store.item("model", "citymodel").digest.encode())
     if (job.shape == "pointcloud").any():
         cloud = store.read_points("points", bounds=bounds)
         found += [np.ascontiguousarray(cloud.xyz).tobytes(), cloud.classification.tobytes()]
@@ -149,10 +151,11 @@ def remembered(solids: Solids) -> Raised:
     columns: dict[str, Any] = {name: solids.attributes[name] for name in KEPT}
     columns["hulled"] = columns["hulled"] > 0.0
     n = len(solids)
+    columns["delivered"] = columns["roof"] == "model"
     heights = {name: solids.attributes[name] for name in ("base_z", "roof_z", "ridge_z")}
     return replace(Raised.nothing(n), lod=solids.lod.astype(np.int64), **heights, **columns)
 
 
 def _plain(solids: Solids) -> Solids:
-    """The same solids without the memory of the file they came from."""
-    return replace(solids, skin=None)
+    """The same solids without the memory of the file they came from; a skin of nothing is none."""
+    return replace(solids, skin=None if solids.skin is None or solids.skin.is_bare else solids.skin)

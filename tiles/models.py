@@ -24,7 +24,7 @@ REFINES_WITHIN = 104.0
 """A tile is refined when the camera is nearer than this many times its error (CesiumJS, 1080p, 16 px)."""
 
 _LODS = {"1.0": 10, "1.1": 11, "1.2": 12, "1.3": 13, "2.0": 20, "2.1": 21, "2.2": 22, "3.0": 30}
-_EVIDENCE = ("surveyed", "pointcloud", "dsm", "storeys", "neighbours", "default")
+_EVIDENCE = ("surveyed", "pointcloud", "dsm", "storeys", "neighbours", "default", "model")
 _SURVEY = ("measured", "documented", "typology", "conjecture")
 
 _BYTES_PER_FEATURE = 24.0

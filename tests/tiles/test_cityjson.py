@@ -41,9 +41,9 @@ def written(city, folder, name, choice=Choice()):  # noqa: B008
     return out, write(city, out, choice)
 
 
-def read_back(out):
-    source = Source(name="back", kind="citymodel", path=str(out), crs=FRAME.crs)
-    reading = reader_of("citymodel").read(Delivery(source, out.parent), FRAME)
+def read_back(out, frame=FRAME):
+    source = Source(name="back", kind="citymodel", path=str(out), crs=frame.crs)
+    reading = reader_of("citymodel").read(Delivery(source, out.parent), frame)
     return reading, concatenate([batch for _, batch in reading.models.batches()])
 
 
