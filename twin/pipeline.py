@@ -232,8 +232,30 @@ def check(city: City, workers: Workers) -> list[Report]:
     if city.store.has("model", "l2"):
         reports.append(_check_solids(city, "l2"))
     reports += [_check_solids(city, name) for name in ("l3", "pipes") if city.store.has("model", name)]
+    if city.store.has("model", "citymodel"):
+        reports.append(_check_delivered(city))
     reports.append(check_tiles(city))
     return reports
+
+
+def _check_delivered(city: City) -> Report:
+    """Delivered models that are no valid solids, each with its first error number; they stay as they are."""
+    from twin.analysis.polygons import CODES as POLYGON_CODES
+    from twin.analysis.polygons import check_faces
+    from twin.analysis.shells import CODES, check_shells
+
+    words = {**POLYGON_CODES, **CODES}
+    wrong: list[Outcome] = []
+    counts: dict[str, int] = {}
+    done = 0
+    for _, solids in city.store.read_model("citymodel"):
+        faces, shells = check_faces(solids).tolist(), check_shells(solids).tolist()
+        for oid, code in zip(solids.oid.tolist(), (f or s for f, s in zip(faces, shells, strict=True)), strict=True):
+            done += not code
+            if code:
+                counts[f"invalid_{code}"] = counts.get(f"invalid_{code}", 0) + 1
+                wrong.append(Outcome(oid, "fallback", words[code]))
+    return Report("model citymodel", done, tuple(wrong), {"objects": done + len(wrong), **dict(sorted(counts.items()))})
 
 
 def _check_items(city: City, workers: Workers) -> Report:

@@ -16,7 +16,7 @@ from tests.models_l2.conftest import FRAME, SOUTH, WEST
 from twin.features import objects
 from twin.lineage import Lineage
 from twin.meshes import Skin, Solids, Surface, Texture, concatenate
-from twin.pipeline import _check_solids
+from twin.pipeline import _check_delivered, _check_solids
 from twin.store.images import image_name
 from twin.workers import Workers
 
@@ -92,6 +92,9 @@ def test_what_is_no_solid_is_kept_as_surfaces_with_its_number(city_with):
     assert "302 SHELL_NOT_CLOSED" in table.columns["reason"][0]
     assert report.figures["models_as_surfaces"] == 1
     assert not _check_solids(city, "l2").failed
+    told = _check_delivered(city)
+    assert [(o.oid, o.status) for o in told.outcomes] == [("b0000", "fallback")]
+    assert told.figures == {"objects": 1, "invalid_302": 1}
 
 
 def test_a_footprint_of_another_source_gives_way_where_half_of_it_is_covered(city_with):
@@ -129,3 +132,15 @@ def test_its_pictures_come_with_it(city_with):
     assert int((solids.skin.texture >= 0).sum()) == 2
     city.store.remove("model", "citymodel")
     assert city.store.read_image(solids.skin.textures[0].image) == PICTURE
+
+
+def test_a_second_build_leaves_delivered_buildings_as_they_were(city_with):
+    city = city_of(city_with, [cube("b0000", faces=CUBE[2:])], [HERE, FAR])
+    report, _, table = built(city)
+    digest = city.store.item("model", "l2").digest
+    again, _, same = built(city)
+    assert city.store.item("model", "l2").digest == digest
+    assert again.as_dict() == report.as_dict()
+    assert same.columns["reason"].tolist() == table.columns["reason"].tolist()
+    city.store.write_model("citymodel", [("m", cube("b0000"))], Lineage("a new delivery"))
+    assert built(city)[2].columns["outcome"].tolist() == ["done", "done"]

@@ -13,9 +13,12 @@ import pytest
 from ingest.addresses import read_table
 from ingest.citymodel.citygml import read_citygml
 from ingest.citymodel.model import Census
+from ingest.citymodel.reader import _placed as placed_bodies
 from ingest.reading import Delivery, Reading
 from ingest.sources import reader_of
 from tests.conftest import absent
+from twin.analysis.facets import Polygons
+from twin.analysis.polygons import check_polygons
 from twin.city import Source
 from twin.frames import Frame
 from twin.meshes import Solids, Surface, concatenate
@@ -272,3 +275,33 @@ def test_zion_keeps_its_heights_on_the_way_into_a_projected_frame(data):
     # The box of a tilted sheet is a little taller than the sheet.
     lonlat = Frame("EPSG:32612", "local").to_lonlat(np.array([[west, south], [east, north]]))
     np.testing.assert_allclose(lonlat, [[-113.2396, 37.1321], [-112.8521, 37.5129]], atol=8e-3)
+
+
+@pytest.mark.parametrize(
+    ("path", "frame", "vertical", "polygons", "wrong"),
+    [
+        ("cityjson/delft.json", "EPSG:28992", "NAP", 5563, {}),
+        ("cityjson/multi_lod.json", "EPSG:28992", "local", 348, {}),
+        ("cityjson/rotterdam_subset.json", "EPSG:28992", "local", 236, {}),
+        ("cityjson/zurich_subset_lod2.json", "EPSG:2056", "local", 2039, {104: 1}),
+        ("munich-dgm1/DEBY_LOD2_4959457.gml", "EPSG:25832", "local", 84, {}),
+        ("ingolstadt-lod3/4018148.xml", "EPSG:32632", "local", 238, {104: 5}),
+        ("ingolstadt-lod3/4018205.xml", "EPSG:32632", "local", 699, {}),
+        ("ingolstadt-lod3/4018204c.xml", "EPSG:32632", "local", 828, {}),
+        (BUILDINGS, "EPSG:6677", "local", 734, {}),
+    ],
+    ids=lambda value: value.rsplit("/", 1)[1] if isinstance(value, str) and "/" in value else "",
+)
+def test_polygons_as_delivered_are_judged_by_number(path, frame, vertical, polygons, wrong, data):
+    if not (data / path).is_file():
+        absent(f"../shared/data/{path}")
+    crs = frame if frame == "EPSG:28992" and vertical == "local" else ""
+    delivery = Delivery(Source(name="delivery", kind="citymodel", path=path, crs=crs), data)
+    runs = placed_bodies(delivery.files()[0], delivery, Frame(frame, vertical), Census())
+    shapes = [polygon.rings for run in runs for body in run for part in body.parts for polygon in part.polygons]
+    rings = [ring for shape in shapes for ring in shape]
+    points = np.concatenate(rings)
+    ends, parts = np.cumsum([0, *map(len, rings)]), np.cumsum([0, *map(len, shapes)])
+    found = check_polygons(Polygons(points, np.arange(len(points)), ends, parts, np.arange(len(shapes))))
+    assert len(shapes) == polygons
+    assert {int(code): int((found == code).sum()) for code in np.unique(found) if code} == wrong

@@ -11,7 +11,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from twin.analysis.facets import Polygons
+from twin.analysis.facets import Polygons, facets
+from twin.meshes import Solids
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -70,6 +71,12 @@ def check_polygons(polygons: Polygons) -> Integers:
     asked = np.flatnonzero(result == 0)
     result[asked] = _together(polygons, simple, flat, asked)
     return result
+
+
+def check_faces(solids: Solids) -> Integers:
+    """(b,) the first error number among the polygons that the coplanar faces of each solid make, 0 where all hold."""
+    found = facets(solids, solids.vertices[solids.faces], solids.surface.astype(np.int64)).polygons
+    return first_of_owner(found, check_polygons(found), len(solids))
 
 
 def first_of_owner(polygons: Polygons, code: Integers, n: int) -> Integers:
