@@ -45,7 +45,7 @@ def check_shells(solids: Solids, crossing: Mask | None = None) -> Integers:
     turned = edges.lonely & edges.doubled
     for code, wrong in (
         (405, ~(solids.volumes() > 0.0)),
-        (303, edges.crowded | _fans(solids)),
+        (303, edges.crowded | _fans(solids, edges.twin)),
         (307, turned),
         (302, edges.lonely & ~turned),
         (104, _any(solids, _flat(solids))),
@@ -64,16 +64,12 @@ class _Edges:
 
     lonely    an edge has no opposite          doubled   an edge is there twice in one direction
     crowded   more than two faces meet at an edge
+    twin      (3m,) for the edge from each face corner to the next, the corner where its opposite begins; -1 where none
     """
 
     def __init__(self, solids: Solids) -> None:
-        start = solids.faces.reshape(-1).astype(np.int64)
-        end = np.roll(solids.faces, -1, axis=1).reshape(-1).astype(np.int64)
-        n, owner = max(len(solids.vertices), 1), np.repeat(solids.face_owner(), 3)
-        forward, backward = start * n + end, end * n + start
-        ordered = np.sort(forward)
-        same = np.searchsorted(ordered, forward, "right") - np.searchsorted(ordered, forward)
-        opposite = np.searchsorted(ordered, backward, "right") - np.searchsorted(ordered, backward)
+        same, opposite, self.twin = _pairs(solids.faces, solids.face_offset, max(len(solids.vertices), 1))
+        owner = np.repeat(solids.face_owner(), 3)
 
         def any_of(wrong: Mask) -> Mask:
             return np.asarray(np.bincount(owner, weights=wrong, minlength=len(solids)) > 0)
@@ -104,14 +100,13 @@ def _flat(solids: Solids) -> Mask:
     return np.asarray(~(twice > 1e-8 + 1e-7 * _sides(solids).max(axis=1, initial=0.0)))
 
 
-def _fans(solids: Solids) -> Mask:
+def _fans(solids: Solids, twin: Integers) -> Mask:
     """(b,) True where the faces around a corner fall into more than one fan, although all edges are paired.
 
     Around a corner of one fan, every step from a face over its next edge comes back after visiting all faces.
     """
     corner = solids.faces.reshape(-1).astype(np.int64)
-    lonely = _twins(solids)
-    step = lonely[np.arange(len(corner)) - np.arange(len(corner)) % 3 + (np.arange(len(corner)) + 2) % 3]
+    step = twin[np.arange(len(corner)) - np.arange(len(corner)) % 3 + (np.arange(len(corner)) + 2) % 3]
     closed = step >= 0
     count = np.bincount(corner, minlength=len(solids.vertices))
     fans = _cycles(np.where(closed, step, np.arange(len(corner))))
@@ -120,16 +115,28 @@ def _fans(solids: Solids) -> Mask:
     return np.asarray(np.bincount(solids.vertex_owner(), weights=wrong, minlength=len(solids)) > 0)
 
 
-def _twins(solids: Solids) -> Integers:
-    """(3m,) for the edge from each face corner to the next, the corner where its opposite begins; -1 where none."""
-    start = solids.faces.reshape(-1).astype(np.int64)
-    end = np.roll(solids.faces, -1, axis=1).reshape(-1).astype(np.int64)
-    n = max(len(solids.vertices), 1)
-    forward, backward = start * n + end, end * n + start
-    order = np.argsort(forward, kind="stable")
-    place = np.minimum(np.searchsorted(forward[order], backward), max(len(order) - 1, 0))
-    found = order[place] if len(order) else place
-    return np.where(forward[found] == backward, found, -1) if len(order) else found
+@njit(cache=True)
+def _pairs(faces: Any, offset: Any, n: int) -> Any:
+    """For the edge from each face corner to the next: how often it is there, how often its opposite is, and the first
+    corner where that begins, -1 where none; (3m,) each, solid by solid, of n vertices in all."""
+    same, opposite = np.empty(3 * len(faces), np.int64), np.empty(3 * len(faces), np.int64)
+    twin = np.full(3 * len(faces), -1, np.int64)
+    for k in range(len(offset) - 1):
+        first, size = 3 * offset[k], 3 * (offset[k + 1] - offset[k])
+        key = np.empty(size, np.int64)
+        for e in range(size):
+            f, c = (first + e) // 3, e % 3
+            key[e] = np.int64(faces[f, c]) * n + faces[f, (c + 1) % 3]
+        order = np.argsort(key, kind="mergesort")
+        ordered = key[order]
+        for e in range(size):
+            back = (key[e] % n) * n + key[e] // n
+            low = np.searchsorted(ordered, back)
+            same[first + e] = np.searchsorted(ordered, key[e], side="right") - np.searchsorted(ordered, key[e])
+            opposite[first + e] = np.searchsorted(ordered, back, side="right") - low
+            if opposite[first + e]:
+                twin[first + e] = first + order[low]
+    return same, opposite, twin
 
 
 @njit(cache=True)
