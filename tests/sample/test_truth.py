@@ -32,7 +32,8 @@ class Claim:
 
 # Reached, bias / RMSE in m and covered shares, with 1,900 buildings (DSM of 4 m) and 8,000 (DSM of 2 m):
 #   surveyed    -0.02 / 0.20   0.85  1.00       0.00 / 0.20   0.86  1.00
-#   dsm         -0.71 / 0.86   0.69  0.99      -0.30 / 0.36   0.85  1.00   cells miss the ridge between them
+#   dsm         -0.71 / 0.86   0.69  0.99      -0.30 / 0.36   0.70  0.99   cells miss the ridge between them; the
+#               larger city before sigma took in the width of a cell
 #   storeys     -0.15 / 0.87   0.65  0.96      -0.22 / 1.26   0.66  0.95
 #   neighbours  -0.13 / 1.89   0.69  0.96      -0.39 / 5.68   0.68  0.94   a few towers among houses
 CLAIMS = (
