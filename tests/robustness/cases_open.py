@@ -205,7 +205,7 @@ THINGS: Cases = {
     "features-odd": _thing(lambda t: {"type": "FeatureCollection", "features": [7, None]}),
     "features-gone": _thing(lambda t: {"type": "FeatureCollection"}),
     "nested-300": _thing(lambda t: _nested(300)),
-    "nested-480": _thing(lambda t: _nested(480)),
+    "nested-400": _thing(lambda t: _nested(400)),
     "value-of-values": _thing(lambda t: {"value": [{"value": [t]}]}),
     **instead(
         {
