@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ingest.citymodel.album import WRAPS, Place
 from twin.errors import SourceError
 
+NESTED = 2_000
 LIMIT = 512 * 2**20
 SUFFIXES = (".obj", ".glb", ".gltf", ".ply")
 _GLTF_MAGIC = b"glTF"
@@ -189,11 +190,17 @@ def _check_gltf(path: Path, shown: str, nearby: Nearby) -> None:
         document = json.loads(text)
         needed = set(document.get("extensionsRequired", [])) - _HARMLESS
         claimed = sum(max(0, int(each["count"])) for each in document.get("accessors", []))
+        parents = sum(bool(node.get("children")) for node in document.get("nodes") or [])
         held += sum(nearby.size(str(each["uri"])) for each in document.get("buffers", []) if "uri" in each)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as err:
         raise SourceError(f"{shown}: damaged glTF ({str(err)[:80]}); ask for the file again") from err
     if needed:
         raise SourceError(f"{shown}: glTF needs {', '.join(sorted(needed))}; export it without")
+    # Each level costs trimesh all levels above it; a scene of buildings has a handful.
+    if parents > NESTED:
+        raise SourceError(
+            f"{shown}: {parents:,} nodes with children, more than {NESTED:,}; export it flat, or in tiles"
+        )
     # An element takes a byte at least; a few accessors may share their bytes, or stand for zeros.
     if claimed > min(LIMIT // 4, _SHARED * held + _FEW):
         raise SourceError(f"{shown}: accessors claim {claimed:,} elements; the file is damaged, or to be cut in tiles")
