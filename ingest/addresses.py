@@ -113,5 +113,6 @@ def _from_wkt(values: NDArray[np.object_], shown: str) -> NDArray[np.object_]:
     refuse_deep_text(values.tolist(), f"{shown}: column wkt")
     try:
         return objects(shapely.from_wkt(np.array([word or None for word in values.tolist()], dtype=object)))
+    # shapely has no class for curves and surfaces, and says so by NotImplementedError.
     except (shapely.errors.ShapelyError, NotImplementedError) as err:
         raise SourceError(f"{shown}: column wkt: {str(err).splitlines()[0][:160]}; mend the text of that row") from err

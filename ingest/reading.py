@@ -10,12 +10,12 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from twin.city import Source
+from twin.deliveries import fingerprint
 from twin.errors import SourceError
 from twin.features import Objects
 from twin.frames import Frame
 from twin.lineage import Lineage
 from twin.outcome import Outcome
-from twin.store.catalog import digest_of
 
 Tell = Callable[[int, int], None]
 
@@ -74,7 +74,7 @@ class Delivery:
         """What was delivered, plain JSON values: the declaration, and every file with its size and digest."""
         source = self.source
         files = [
-            {"path": self.shown(path), "bytes": path.stat().st_size, "digest": digest_of(path)}
+            {"path": self.shown(path), "bytes": path.stat().st_size, "digest": fingerprint(path)}
             for path in source.delivered(self.root)
         ]
         return {

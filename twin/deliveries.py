@@ -6,6 +6,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from twin.errors import SourceError
+from twin.store.catalog import digest_of
+
 _WORLD = {".tif": ".tfw", ".tiff": ".tfw", ".jpg": ".jgw", ".jpeg": ".jgw", ".png": ".pgw", ".jp2": ".j2w"}
 _GRIDS = (".asc", ".img", ".bil", ".flt", ".dem", ".grd", ".hgt", ".vrt")
 COMPANIONS = {
@@ -45,6 +48,14 @@ def with_companions(paths: Iterable[Path], kind: str = "") -> list[Path]:
         if kind in _WEARING:
             found |= _worn(path)
     return sorted(found)
+
+
+def fingerprint(path: Path) -> str:
+    """Content hash of a delivered file, 32 hex digits; SourceError where the disk does not give it."""
+    try:
+        return digest_of(path)
+    except OSError as err:
+        raise SourceError(f"{path}: cannot be read ({err.strerror}); see to its rights and its disk") from err
 
 
 def _worn(path: Path) -> set[Path]:

@@ -15,10 +15,11 @@ from typing import Any
 
 import twin
 from twin.city import City
+from twin.deliveries import fingerprint
 from twin.errors import OptionsError
 from twin.options import as_table, read_options
 from twin.outcome import Outcome, Report
-from twin.store.catalog import digest_of, write_atomic
+from twin.store.catalog import write_atomic
 from twin.workers import Workers
 
 
@@ -168,7 +169,7 @@ def stamp(city: City, stage: Stage, options: Any) -> str:
     }
     if stage.name == "ingest":
         parts["sources"] = city.config.get("source", [])
-        parts["files"] = [digest_of(f) for s in city.sources for f in s.delivered(city.root)]
+        parts["files"] = [fingerprint(f) for s in city.sources for f in s.delivered(city.root)]
     else:
         parts["items"] = [
             [item.kind, item.name, item.digest]

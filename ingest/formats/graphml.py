@@ -49,6 +49,7 @@ def read_graphml(path: Path, delivery: Delivery) -> RawTable:
             geometry = [_line(edge, nodes) for edge in edges]
         except ElementTree.ParseError as err:
             raise SourceError(f"{shown}: damaged or cut short XML ({str(err)[:100]}); ask for the file again") from err
+        # shapely has no class for curves and surfaces, and says so by NotImplementedError.
         except (KeyError, ValueError, NotImplementedError, shapely.errors.ShapelyError) as err:
             raise SourceError(f"{shown}: a node or edge lacks its place or ends ({str(err)[:100]})") from err
     ids = objects([f"{source}-{target}-{key}" for source, target, key, _ in edges])

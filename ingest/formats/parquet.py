@@ -17,6 +17,8 @@ from twin.errors import SourceError
 from twin.features import objects
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".geoparquet"})
+# What geopandas lets through from its parts where a file is not what its footer says: NotImplementedError is shapely's
+# for curves, RecursionError that of metadata nested too deep.
 _BROKEN = (
     shapely.errors.ShapelyError, pyproj.exceptions.CRSError, ValueError, KeyError, TypeError, OSError, AttributeError,
     IndexError, NotImplementedError, RecursionError,

@@ -29,6 +29,7 @@ _SHARED, _FEW = 4, 65_536
 _DIGITS = 24
 # What a file must say and still be read as it stands; everything else that is required changes the geometry.
 _HARMLESS = frozenset({"KHR_materials_unlit", "KHR_materials_pbrSpecularGlossiness", "EXT_mesh_features"})
+# trimesh checks what it reads by asserts, and says NotImplementedError of accessors it does not know.
 _BROKEN = (
     ValueError, IndexError, KeyError, TypeError, AttributeError, OSError, OverflowError, ZeroDivisionError,
     AssertionError, NotImplementedError, struct.error, RecursionError, EOFError,
