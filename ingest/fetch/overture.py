@@ -132,19 +132,23 @@ def _touches(box: dict[str, float], place: Place) -> bool:
 
 def fetch_rows(ledger: Ledger, service: Service, key: str, what: str, place: Place) -> Iterator[Path]:
     """The rows of one remote file that touch the place, one small Parquet file a row group; what is there is kept."""
-    plan = plan_of(key, place)
     url = service.url(key)
-    listed = ledger.made(service, key, f"{plan}.groups.json", lambda _, to: _plan(url, to, ledger, place), year="")
+    listed = ledger.made(service, key, f"{_named(key, place)}.groups.json", lambda _, to: _plan(url, to, ledger, place))
     for group in json.loads(listed.read_text(encoding="utf-8"))["groups"]:
         yield ledger.made(
             service,
             key,
-            f"{plan}.{group}.parquet",
+            part_of(key, place, group),
             lambda _, to, group=group: _bring(url, to, ledger, (what, group, place)),  # type: ignore[misc]
         )
 
 
-def plan_of(key: str, place: Place) -> str:
+def part_of(key: str, place: Place, group: int) -> str:
+    """Name of the file that keeps the rows of one row group of a remote file."""
+    return f"{_named(key, place)}.{group}.parquet"
+
+
+def _named(key: str, place: Place) -> str:
     """How the names of the parts of one remote file begin; another box has other parts."""
     return f"{key}.{hashlib.blake2b(json.dumps(place.as_list()).encode(), digest_size=4).hexdigest()}"
 
@@ -163,13 +167,14 @@ def _plan(url: str, target: Path, ledger: Ledger, place: Place) -> Record:
     return _keep(json.dumps({"groups": _groups(url, file.metadata, place)}).encode(), target, ledger, url, remote)
 
 
-def weigh_rows(url: str, what: str, place: Place, patience: Patience) -> int:
-    """Bytes of the columns that `fetch_rows` would bring from one remote file; only its footer crosses the wire."""
+def weigh_rows(url: str, what: str, place: Place, patience: Patience) -> dict[int, int]:
+    """Row group -> bytes of what `fetch_rows` would bring of one remote file; only its footer crosses the wire."""
     meta = _open(url, patience)[1].metadata
     wanted = [k for k in range(meta.num_columns) if meta.schema.column(k).path.split(".")[0] in _WANTED[what]]
-    return sum(
-        meta.row_group(group).column(k).total_compressed_size for group in _groups(url, meta, place) for k in wanted
-    )
+    return {
+        group: sum(meta.row_group(group).column(k).total_compressed_size for k in wanted)
+        for group in _groups(url, meta, place)
+    }
 
 
 def _groups(url: str, meta: Any, place: Place) -> list[int]:

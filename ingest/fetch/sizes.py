@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,10 @@ from twin.outcome import Outcome, Report
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One file, or the rows of one, that a fetch brings.
+    """One file, or one row group of one, that a fetch brings.
 
     url     where it is
-    kept    how the names begin under which the ledger keeps it
+    kept    name under which the ledger keeps it
     size    bytes on the wire
     """
 
@@ -39,7 +40,7 @@ def weigh(root: Path, wish: Wish, tell: Tell | None = None) -> Report:
     raises  OptionsError for a wish that makes no sense
     """
     place, services = wish.check(), read_services(wish.mirror)
-    here = tuple(Ledger.open(root, wish.patience, None).entries)
+    here = Ledger.open(root, wish.patience, None).entries
     figures: dict[str, int] = {}
     total: dict[str, int] = {}
     outcomes, warnings = [], []
@@ -51,10 +52,13 @@ def weigh(root: Path, wish: Wish, tell: Tell | None = None) -> Report:
             except SourceError as error:
                 outcomes.append(Outcome(word, "failed", str(error), "fetch"))
                 continue
-            fresh = {p.url: p.size for p in pieces if not any(file.startswith(p.kept) for file in here)}
-            total |= fresh
-            figures |= {f"{word}.files": len(pieces), f"{word}.bytes_to_come": sum(fresh.values())}
-            warnings += [f"{word}: {url} {size / 1e6:.1f} MB" for url, size in fresh.items()]
+            fresh = [piece for piece in pieces if piece.kept not in here]
+            total |= {piece.kept: piece.size for piece in fresh}
+            sizes = Counter[str]()
+            for piece in fresh:
+                sizes[piece.url] += piece.size
+            figures |= {f"{word}.files": len({p.url for p in pieces}), f"{word}.bytes_to_come": sizes.total()}
+            warnings += [f"{word}: {url} {size / 1e6:.1f} MB" for url, size in sizes.items()]
     figures["bytes_to_come"] = sum(total.values())
     warnings.append(f"{figures['bytes_to_come'] / 1e6:.1f} MB to come in all; without --dry-run they are fetched")
     warnings += errand.notes
@@ -80,13 +84,14 @@ def _dem(errand: Errand) -> Iterator[Piece]:
 
 def _rows(word: str) -> Callable[[Errand], Iterator[Piece]]:
     def pieces(errand: Errand) -> Iterator[Piece]:
-        from ingest.fetch.overture import plan_of, weigh_rows
+        from ingest.fetch.overture import part_of, weigh_rows
 
         service = errand.service("overture")
         for key in overture_files(errand, word)[1]:
             url = service.url(key)
-            kept = f"{ORIGINALS}/{service.name}/{plan_of(key, errand.place)}."
-            yield Piece(url, kept, weigh_rows(url, word, errand.place, errand.ledger.patience))
+            for group, size in weigh_rows(url, word, errand.place, errand.ledger.patience).items():
+                kept = f"{ORIGINALS}/{service.name}/{part_of(key, errand.place, group)}"
+                yield Piece(url, kept, size)
 
     return pieces
 

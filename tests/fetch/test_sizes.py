@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from ingest.fetch.build import Wish, fetch
+from ingest.fetch.ledger import LEDGER
 from ingest.fetch.sizes import weigh
 from tests.fetch.conftest import ADDRESSES, BUILDINGS, DEM, EXTRACT, PLACE, TCI
 from tests.fetch.test_fetch import QUICK
@@ -30,6 +33,18 @@ def test_what_is_here_already_does_not_count(tmp_path, cloud):
     report = weigh(tmp_path, Wish(PLACE, ("dem", "roads", "buildings"), cloud.url, patience=QUICK))
     assert (report.figures["dem.bytes_to_come"], report.figures["roads.bytes_to_come"]) == (0, 0)
     assert report.figures["bytes_to_come"] == report.figures["buildings.bytes_to_come"] > 0
+
+
+def test_of_a_fetch_that_broke_off_between_row_groups_the_rest_is_still_to_come(tmp_path, cloud):
+    wish = Wish(PLACE, ("buildings",), cloud.url, patience=QUICK)
+    fetch(tmp_path, wish)
+    assert weigh(tmp_path, wish).figures["bytes_to_come"] == 0
+    ledger = tmp_path / LEDGER
+    files = json.loads(ledger.read_text("utf-8"))["files"]
+    rows = [entry for entry in files if entry["file"].endswith(".parquet") and "/overture/" in entry["file"]]
+    assert rows
+    ledger.write_text(json.dumps({"files": [entry for entry in files if entry not in rows]}), "utf-8")
+    assert weigh(tmp_path, wish).figures["bytes_to_come"] > 0
 
 
 def test_a_dry_run_on_the_command_line_names_what_cannot_come(tmp_path, cloud, capsys):
