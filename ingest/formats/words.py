@@ -21,7 +21,7 @@ _OGR_LIST = re.compile(r"^\(\d+:(.*)\)$")
 _COMMA = re.compile(r"\s*[+-]?\d+,(\d{1,2}|\d{4,})\s*")
 _EITHER = re.compile(r"\s*[+-]?\d+,\d+\s*")
 _POINT = re.compile(r"\s*[+-]?[\d,]+\.\d+\s*")
-_FULL_WIDTH = str.maketrans("0123456789.-+,", "0123456789.-+,")
+_FULL_WIDTH = {code + 0xFEE0: code for code in b"0123456789.-+,"}
 _EXACT = 2.0**53
 
 
@@ -87,7 +87,7 @@ def numbers(values: NDArray[Any], column: str, shown: str) -> tuple[NDArray[np.f
     if values.dtype.kind in "fiub":
         return values.astype(np.float64), []
     unique, codes = coded(texts(values))
-    parsed = [_number(word) for word in _points_for_commas(unique)]
+    parsed = [_number(word) for word in _points_for_commas([word.translate(_FULL_WIDTH) for word in unique])]
     known = np.array([np.nan if number is None else number for number in parsed], dtype=np.float64)
     bad = np.array([number is None for number in parsed], dtype=bool)
     if not bad.any():
@@ -109,7 +109,7 @@ def _points_for_commas(words: Sequence[str]) -> Sequence[str]:
 
 
 def _number(word: str) -> float | None:
-    plain = word.translate(_FULL_WIDTH).strip()
+    plain = word.strip()
     if plain.lower() in MISSING_WORDS:
         return np.nan
     if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", plain):

@@ -29,6 +29,15 @@ def test_numbers_stored_as_text_become_numbers():
     assert lines == []
 
 
+def test_numbers_typed_in_full_width_are_numbers():
+    words = objects(
+        ["\uff11\uff12\uff0e\uff15", "\uff0d\uff13", "\uff0b\uff14", "\uff11\uff0c\uff12\uff15\uff10", "\uff0d"]
+    )
+    values, lines = numbers(words, "height", "sheet")
+    np.testing.assert_array_equal(values, [12.5, -3.0, 4.0, 1250.0, np.nan])
+    assert lines == []
+
+
 def test_text_that_is_no_number_is_missing_and_reported_with_its_row():
     values, lines = numbers(objects(["5", "high", "tall"]), "height", "sheet.shp")
     np.testing.assert_array_equal(values, [5, np.nan, np.nan])
