@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ingest.formats.words import leftovers, numbers, texts, translate, within
 from ingest.reading import Delivery, RawTable, listed
-from twin.datums import MAP_DATUMS, check_numbers, require_passage, resolve_crs
+from twin.datums import MAP_DATUMS, check_numbers, is_degrees, require_passage, resolve_crs
 from twin.errors import SourceError
 from twin.features import FEATURE_CLASSES, Objects
 from twin.frames import Frame, same_crs, to_frame
@@ -64,7 +64,7 @@ def crs_of(delivery: Delivery, found: str, shown: str) -> str:
     if not found:
         return declared
     if declared in MAP_DATUMS:
-        if not _is_geographic(found):
+        if not is_degrees(found):
             raise SourceError(
                 f"{shown}: declared {declared}, but the file states {crs_name(found)}; mend crs in city.toml"
             )
@@ -265,10 +265,3 @@ def source_ids(raw: RawTable, delivery: Delivery, name: str) -> Objects | None:
     mapping = column_mapping(raw, delivery, known_columns(name))
     theirs = next((mapping[key] for key in ID_COLUMNS if key in mapping), None)
     return None if theirs is None else texts(raw.fields[theirs])
-
-
-def _is_geographic(crs: str) -> bool:
-    try:
-        return bool(pyproj.CRS.from_user_input(crs).is_geographic)
-    except pyproj.exceptions.CRSError:
-        return False

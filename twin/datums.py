@@ -144,7 +144,7 @@ def _check_order(middle: Floats, crs: str) -> None:
         return
     area, way = known.area_of_use.bounds, _own_lonlat(crs)
     here, there = way.transform(middle[0], middle[1]), way.transform(middle[1], middle[0])
-    if not _inside(area, *here, 1.0) and _inside(area, *there, 1.0):
+    if not inside(area, *here, 1.0) and inside(area, *there, 1.0):
         raise SourceError(
             f"{_name(crs)}: x ({middle[0]:.0f}) looks like a northing and y ({middle[1]:.0f}) like an easting; {SWAP}"
         )
@@ -156,12 +156,11 @@ def check_lonlat(lonlat: ArrayLike, crs: str) -> None:
     lonlat      longitude and latitude as delivered, degrees
     crs         of the frame
     """
-    known, points = parse_crs(crs), np.asarray(lonlat, dtype=np.float64).reshape(-1, 2)
-    points = points[np.isfinite(points).all(axis=1)]
+    known, points = parse_crs(crs), _finite(lonlat)
     if known is None or known.area_of_use is None or not len(points):
         return
     area, (lon, lat) = known.area_of_use.bounds, np.median(points, axis=0).tolist()
-    if not _inside(area, lon, lat, 3.0) and _inside(area, lat, lon, 3.0):
+    if not inside(area, lon, lat, 3.0) and inside(area, lat, lon, 3.0):
         raise SourceError(f"longitude ({lon:.4f}) and latitude ({lat:.4f}) look changed; {SWAP}")
 
 
@@ -211,7 +210,7 @@ def _degrees_of_its_area(crs: str, points: Floats) -> bool:
         return False
     area, middle = known.area_of_use.bounds, np.median(points, axis=0)
     lon, lat = _own_lonlat(crs).transform(*middle)
-    return _inside(area, float(middle[0]), float(middle[1]), 1.0) and not _inside(area, lon, lat, 1.0)
+    return inside(area, float(middle[0]), float(middle[1]), 1.0) and not inside(area, lon, lat, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,10 +310,11 @@ def _best(crs: str, target: str, lon: float, lat: float) -> tuple[Any, str]:
 
 
 def _covers(way: Any, lon: float, lat: float) -> bool:
-    return way.area_of_use is None or _inside(way.area_of_use.bounds, lon, lat, 0.05)
+    return way.area_of_use is None or inside(way.area_of_use.bounds, lon, lat, 0.05)
 
 
-def _inside(bounds: tuple[float, ...], lon: float, lat: float, margin: float) -> bool:
+def inside(bounds: tuple[float, ...], lon: float, lat: float, margin: float) -> bool:
+    """True where a place lies in an area (west, south, east, north; degrees) that may cross the antimeridian."""
     west, south, east, north = bounds
     across = west - margin <= lon <= east + margin
     across = across if west <= east else lon >= west - margin or lon <= east + margin

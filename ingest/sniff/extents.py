@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.datums import parse_crs
+from twin.datums import inside, parse_crs
 from twin.frames import Frame
 from twin.grid import Bounds
 
@@ -53,15 +53,13 @@ def sniff_area(extents: Sequence[tuple[str, Bounds]], frame: Frame) -> list[str]
     known = parse_crs(frame.crs)
     if known is None or known.area_of_use is None:
         return []
-    west, south, east, north = known.area_of_use.bounds
     lines = []
     for name, box in extents:
         if not np.isfinite(box).all():
             continue
         x, y = (box[0] + box[2]) / 2.0, (box[1] + box[3]) / 2.0
         lon, lat = frame.to_lonlat([[x, y]])[0]
-        across = west <= east and not west - _MARGIN <= lon <= east + _MARGIN
-        if across or not south - _MARGIN <= lat <= north + _MARGIN:
+        if not inside(known.area_of_use.bounds, lon, lat, _MARGIN):
             lines.append(
                 f"{name}: lies around x {x:.0f}, y {y:.0f}, far outside the area where {frame.crs} is used; if it is "
                 "in a local grid (地方坐标系), declare its parameters, "

@@ -8,12 +8,13 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from ingest.reading import FOOT
 from ingest.sniff.outlines import Placed, declared_datum, other_readings
 from twin.grid import Raster
 
 Floats = NDArray[np.float64]
 
-FOREIGN = {"ft": 0.3048, "cm": 0.01, "mm": 0.001}
+FOREIGN = ("ft", "cm", "mm")
 STOREY = (2.2, 6.0)  # m; what a storey of any building is high, in the median of many
 TALLEST = 60.0  # m; no city's median building is higher
 _ENOUGH = 10
@@ -57,7 +58,7 @@ def _unit(each: float) -> str:
     low, high = STOREY
     if each <= 1.2 * high:
         return ""
-    return next((unit for unit, factor in FOREIGN.items() if low <= each * factor <= high), "cm")
+    return next((unit for unit in FOREIGN if low <= each * FOOT[unit] <= high), "cm")
 
 
 def sniff_surface(placed: Sequence[Placed], surface: Raster, name: str) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from twin.datums import MAP_DATUMS, datum_name, parse_crs, resolve_crs
+from twin.datums import MAP_DATUMS, datum_name, is_degrees
 from twin.features import Layer
 from twin.frames import (
     Frame,
@@ -169,8 +169,7 @@ def declared_datum(crs: str) -> str:
     """The datum a source in degrees was read in; "" for every other source."""
     if crs in MAP_DATUMS:
         return crs
-    known = parse_crs(resolve_crs(crs)) if crs else None
-    return WGS84 if known is not None and known.is_geographic else ""
+    return WGS84 if is_degrees(crs) else ""
 
 
 def other_readings(points: Floats, declared: str, frame: Frame) -> Iterator[tuple[str, Floats]]:
