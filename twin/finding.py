@@ -111,9 +111,9 @@ def _called(near: dict[str, Any]) -> str:
 def divisions_on(city: City, on: str) -> dict[str, Any]:
     """The divisions in force on a day and the succession, as plain JSON values."""
     layer = city.divisions(on)
-    names = ("code", "name", "division_level", "parent", "valid_from", "valid_to")
+    names = ("code", "name", "name_en", "division_level", "parent", "valid_from", "valid_to")
     columns = [layer.columns[name].tolist() if name in layer.columns else [""] * len(layer) for name in names]
-    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    rows = [dict(zip(("oid", *names), row, strict=True)) for row in zip(layer.oid.tolist(), *columns, strict=True)]
     return {"on": on, "divisions": rows, "succession": city.succession()}
 
 

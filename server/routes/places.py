@@ -13,7 +13,7 @@ from server.errors import ParameterError
 from server.lookup.places import places_of
 from twin.analysis.geocode import geocode, reverse
 from twin.errors import OptionsError
-from twin.finding import candidate_as_dict, surroundings_as_dict
+from twin.finding import candidate_as_dict, divisions_on, surroundings_as_dict
 
 router = APIRouter(tags=["search"])
 _PLAIN = [Depends(known_parameters), Depends(only_json)]
@@ -52,10 +52,6 @@ def list_divisions(
 ) -> Response:
     """The divisions in force on a day, and who succeeded whom."""
     try:
-        layer = here.city.divisions(on)
+        return answer(request, divisions_on(here.city, on))
     except OptionsError as error:
         raise ParameterError("on", str(error)) from error
-    columns = ("code", "name", "name_en", "division_level", "parent", "valid_from", "valid_to")
-    table = [layer.columns[name].tolist() if name in layer.columns else [""] * len(layer) for name in columns]
-    rows = [{"oid": oid} | dict(zip(columns, row, strict=True)) for oid, *row in zip(layer.oid, *table, strict=True)]
-    return answer(request, {"on": on, "divisions": rows, "succession": here.city.succession()})
