@@ -20,9 +20,9 @@ Rows = NDArray[np.intp]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-# People of a block that several outlines share would count once for each.
 # Metres a storey; the most has one to spare for the roof, and for halls.
 _LEAST, _MOST = 2.0, 6.0
+# People of a block that several outlines share would count once for each.
 _COUNTS = ("people_day", "people_night")
 
 

@@ -75,7 +75,7 @@ MEASURES: Mapping[str, Measure] = {
     "repaired_geometry": Measure(*_TOPOLOGY, "其中已修复", "of these, repaired", fault=False),
     "collapsed_geometry": Measure(*_TOPOLOGY, "面积或长度为零，已略去", "no area or length, left out"),
     "duplicate_geometry": Measure(*_TOPOLOGY, "几何完全相同，标识不同", "same shape under another id"),
-    "near_duplicate": Measure(*_TOPOLOGY, "与另一要素重叠八成以上", "80 % of the shape in another"),
+    "near_duplicate": Measure(*_TOPOLOGY, "与另一要素有八成以上重合", "over 80 % in common with another"),
     "overlap": Measure(*_TOPOLOGY, "与邻近要素重叠", "overlaps a neighbour"),
     "undershoot": Measure(*_TOPOLOGY, "端点差一点未相接", "ends just short of a line"),
     "duplicate_id": Measure(*_CONCEPT, "标识重复，已改名", "identifier repeats, renamed"),

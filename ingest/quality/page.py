@@ -182,7 +182,7 @@ def _annex(row: Mapping[str, Any]) -> str:
     if row["annex_d"] is None:
         return ""
     name = ANNEX_D[row["measure"]][1]
-    return f'<span class="en" lang="en">ISO 19157 D, {row["annex_d"]}: {escape(name)}</span>'
+    return f'<span class="en" lang="en">ISO 19157:2013 D, {row["annex_d"]}: {escape(name)}</span>'
 
 
 def _findings(rows: Sequence[Mapping[str, Any]], marks: Mapping[str, int], anchor: str) -> str:

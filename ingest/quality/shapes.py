@@ -71,14 +71,10 @@ def meeting_pairs(a: Objects, b: Objects, least: float) -> tuple[Pairs, Floats]:
     return (left[keep], right[keep]), shared[keep]
 
 
-def overlap_rows(geometry: Objects, group: NDArray[Any] | None = None) -> NDArray[np.intp]:
-    """Rows (of each pair the later one) that share over 1 m2 and 2 % of the smaller with another of their group."""
-    return np.union1d(*overlap_kinds(geometry, group))
-
-
 def overlap_kinds(geometry: Objects, group: NDArray[Any] | None = None) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """(rows with over 80 % of their union with another in common, other rows of `overlap_rows`).
+    """(rows with over 80 % of their union with another in common, rows that overlap another less).
 
+    rule    of each pair the later row, where they share over 1 m2 and 2 % of the smaller
     group   (n,) only polygons of equal group count, for example of one level of division; equal shapes do not count,
             they are duplicates
     """

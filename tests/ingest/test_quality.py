@@ -314,7 +314,6 @@ def test_a_shape_with_four_fifths_in_another_is_nearly_a_duplicate():
     row = np.array([box(0, 0, 20, 10), box(1, 0, 20, 10), box(0, 8, 20, 10), box(50, 0)], dtype=object)
     near, over = shapes.overlap_kinds(row)
     assert (near.tolist(), over.tolist()) == ([1], [2])
-    assert shapes.overlap_rows(row).tolist() == [1, 2]
 
 
 def test_the_report_verb_writes_the_page_from_the_store(faulty, tmp_path, capsys):
@@ -350,13 +349,17 @@ def test_every_word_the_page_needs_is_in_both_languages():
     assert all(m.title and m.title_en and m.title != m.title_en for m in MEASURES.values())
 
 
+def overlapping(geometry, group=None):
+    return np.union1d(*shapes.overlap_kinds(geometry, group))
+
+
 def test_touching_neighbours_and_rounding_are_no_overlap():
     row = np.array([box(8 * k, 0) for k in range(5)] + [box(40.02, 0)], dtype=object)
-    assert len(shapes.overlap_rows(row)) == 0
+    assert len(overlapping(row)) == 0
     inner = np.array([box(0, 0, 20, 20), box(5, 5)], dtype=object)
-    assert shapes.overlap_rows(inner).tolist() == [1]
+    assert overlapping(inner).tolist() == [1]
     levels = np.array(["city", "district"], dtype=object)
-    assert len(shapes.overlap_rows(inner, levels)) == 0
+    assert len(overlapping(inner, levels)) == 0
 
 
 def test_equal_shapes_are_found_wherever_their_ring_starts():
@@ -372,7 +375,7 @@ def test_twenty_five_thousand_buildings_are_judged_in_seconds(frame):
     oid = [f"b{k:05d}" for k in range(n)]
     layer = Layer.build("building", frame, oid, geometry, {"height": np.full(n, 9.0)})
     start = time.perf_counter()
-    over, same = shapes.overlap_rows(layer.geometry), shapes.duplicate_rows(layer.geometry)
+    over, same = overlapping(layer.geometry), shapes.duplicate_rows(layer.geometry)
     assert time.perf_counter() - start < 2.0
     assert len(over) == np.count_nonzero((np.arange(n) % 50 == 0) & (np.arange(n) % 160 != 159))
     assert len(same) == 0
