@@ -20,7 +20,7 @@ import rasterio.fill
 import rasterio.warp
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.shutil import copy as copy_raster
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
@@ -143,10 +143,9 @@ def choose_band(sheet: Sheet, delivery: Delivery) -> Sheet:
 def _band(sheet: Sheet, delivery: Delivery, kind: str) -> int:
     wanted, dataset = delivery.source.extra.get("band"), sheet.dataset
     if wanted is None:
-        if dataset.count != 1:
-            raise SourceError(
-                f"{sheet.shown}: {dataset.count} bands; a {kind} has one; name it in extra = {{ band = 1 }}"
-            )
+        count = dataset.count - (dataset.colorinterp[-1] == ColorInterp.alpha)
+        if count != 1:
+            raise SourceError(f"{sheet.shown}: {count} bands; a {kind} has one; name it in extra = {{ band = 1 }}")
         return 1
     named = [word or "" for word in dataset.descriptions]
     if isinstance(wanted, str) and wanted in named:
@@ -189,12 +188,19 @@ def open_sheet(path: Path, delivery: Delivery, frame: Frame) -> Iterator[Sheet]:
         native = same_crs(crs, frame.crs) and t.b == 0.0 and t.d == 0.0 and t.a > 0.0 and t.e < 0.0
         view = dataset
         if not native:
-            known = None if math.isnan(nodata) else nodata
-            options = {"src_crs": crs, "crs": frame.crs, "resampling": Resampling.bilinear, "src_nodata": known}
-            if known is None and dataset.count in (1, 3):
-                options["add_alpha"] = dataset.count == 3
-            view = stack.enter_context(WarpedVRT(tiled(stack, dataset), **options))
+            options = {"src_crs": crs, "crs": frame.crs, "resampling": Resampling.bilinear}
+            view = stack.enter_context(WarpedVRT(tiled(stack, dataset), **options, **_emptiness(dataset, nodata)))
         yield Sheet(view, shown, native, nodata, crs, steps, vertical_of(own))
+
+
+def _emptiness(dataset: Any, nodata: float) -> dict[str, Any]:
+    """How a warped view tells what the sheet leaves empty, which must not read as a height or a colour of 0."""
+    if not math.isnan(nodata):
+        return {"src_nodata": nodata}
+    # GDAL takes a band of opacity for a mask in these types only.
+    if set(dataset.dtypes) <= {"uint8", "uint16"}:
+        return {"src_nodata": None, "add_alpha": ColorInterp.alpha not in dataset.colorinterp}
+    return {"src_nodata": math.nan, "nodata": math.nan}
 
 
 def tiled(stack: ExitStack, dataset: Any) -> Any:

@@ -117,7 +117,7 @@ def _aligned(stack: ExitStack, delivery: Delivery, box: GeoBox) -> list[tuple[Sh
             ny, nx = box.shape
             view = WarpedVRT(
                 sheet.dataset, crs=box.frame.crs, transform=box.affine, width=nx, height=ny,
-                resampling=Resampling.bilinear, add_alpha=_count(sheet) == 3 and sheet.dataset.count == 3,
+                resampling=Resampling.bilinear, add_alpha=ColorInterp.alpha not in sheet.dataset.colorinterp,
             )  # fmt: skip
             sheet = Sheet(stack.enter_context(view), sheet.shown, False, sheet.nodata, sheet.crs)
             offset = (0, 0)
@@ -127,8 +127,7 @@ def _aligned(stack: ExitStack, delivery: Delivery, box: GeoBox) -> list[tuple[Sh
 
 def _count(sheet: Sheet) -> int:
     """Colour bands of the sheet, the alpha band aside."""
-    count = sheet.dataset.count
-    return count - 1 if count in (2, 4) and sheet.dataset.colorinterp[-1] == ColorInterp.alpha else min(count, 3)
+    return min(3, sheet.dataset.count - (sheet.dataset.colorinterp[-1] == ColorInterp.alpha))
 
 
 def _stretch(sheets: list[Sheet]) -> tuple[tuple[float, float], ...]:

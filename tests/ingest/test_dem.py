@@ -106,6 +106,19 @@ def test_another_crs_is_warped_bilinearly_into_the_frame(write_raster, deliver, 
     assert reading.lineage.steps == ("EPSG:4326 -> EPSG:4547, bilinear", COINCIDENT)
 
 
+@pytest.mark.parametrize("profile", [{"dtype": "int16"}, {"dtype": "uint16"}, {"nodata": np.nan}, {}])
+def test_what_a_turned_sheet_leaves_empty_is_no_height_of_0_m(profile, write_raster, deliver, frame):
+    flat = np.full((40, 40), 1040.0, "f4")
+    step = frame.to_lonlat([[500_000.0, 4_430_000.0]])[0]
+    for name, east in (("a.tif", 0.0), ("b.tif", 0.004)):
+        place = Affine(1e-4, 0, step[0] + 1.0 + east, 0, -1e-4, step[1])
+        write_raster(name, flat.astype(profile.get("dtype", "f4")), crs="EPSG:4326", transform=place, **profile)
+    for name in ("a.tif", "*.tif"):
+        dem = DEM.read(deliver(name, "dem", crs="EPSG:4326"), frame).noun
+        assert np.isnan(dem.values).any()
+        np.testing.assert_allclose(dem.values[~np.isnan(dem.values)], 1040.0)
+
+
 def test_a_coarse_and_a_fine_delivery_join_on_the_fine_grid(write_raster, deliver, frame, ground):
     write_raster("coarse.tif", ground)
     write_raster("fine.tif", np.full((4, 4), 2000.0, "f4"), corner=(500_020.0, 4_430_080.0), cell=5.0)

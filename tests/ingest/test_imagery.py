@@ -82,6 +82,16 @@ def test_a_picture_in_another_crs_lands_where_it_belongs(write_raster, deliver, 
     assert reading.lineage.steps == ("EPSG:4326 -> EPSG:4547, bilinear", COINCIDENT)
 
 
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_a_sheet_between_the_cells_of_others_hides_none_of_them(bands, write_raster, deliver, frame):
+    grey = np.full((bands, 40, 40), 90, np.uint8)
+    write_raster("a.tif", grey, corner=(500_000.3, 4_430_100.0), cell=1.0)
+    write_raster("b.tif", grey, corner=(500_060.0, 4_430_100.0), cell=0.5)
+    image = whole(READER.read(deliver("[ab].tif", "imagery"), frame).noun)
+    assert set(np.unique(image[:, :-2])) == {0, 90}
+    assert (image[0, :-2] == 90).sum() > 0.9 * (4 * 1600 + 1600)
+
+
 def test_a_truncated_picture_names_file_and_rows(write_raster, deliver, frame, picture):
     path = write_raster("o.tif", picture, blockysize=16)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
