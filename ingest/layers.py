@@ -40,7 +40,7 @@ class FeatureReader:
         """The features in the frame, repaired, each with a stable oid; what was lost or mended is in the outcomes."""
         names, somewhere = known_columns(self.feature_class), self.feature_class != "population"
         paths = delivery.files()
-        raws = [_in_order(read_features(path, delivery, names, required=somewhere), delivery) for path in paths]
+        raws = [read_features(path, delivery, names, required=somewhere) for path in paths]
         readings = [self._conform(raw, delivery, frame) for raw in raws]
         return join_readings(readings, self.feature_class, self.kind, frame)
 
@@ -76,22 +76,20 @@ class FeatureReader:
         return Reading(layer, lineage, outcomes, tuple(lines), tally, crs_of(delivery, raw.crs, raw.shown))
 
 
-def _in_order(raw: RawTable, delivery: Delivery) -> RawTable:
-    """The table with x east and y north: Chinese survey files often have X north; they say so in the declaration."""
-    if delivery.source.extra.get("swap_axes") is not True:
-        return raw
-    return replace(raw, geometry=shapely.transform(shapely.force_2d(raw.geometry), lambda xy: xy[:, ::-1]))
-
-
 def read_features(path: Path, delivery: Delivery, names: Iterable[str], required: bool = True) -> RawTable:
-    """The features of a vector file or of a table with coordinates, as they are.
+    """The features of a vector file or of a table with coordinates, as they are, x first.
 
     names       columns of ours that `columns` of the source may map
     required    whether a table without coordinates is refused
     """
     if path.suffix.lower() not in TABLE_SUFFIXES:
-        return read_vector(path, delivery)
-    return points_of_table(read_table(path, delivery), delivery, names, required=required)
+        raw = read_vector(path, delivery)
+    else:
+        raw = points_of_table(read_table(path, delivery), delivery, names, required=required)
+    if delivery.source.extra.get("swap_axes") is not True:
+        return raw
+    # Chinese survey files often have X north; they say so in the declaration.
+    return replace(raw, geometry=shapely.transform(shapely.force_2d(raw.geometry), lambda xy: xy[:, ::-1]))
 
 
 def placed(raw: RawTable, delivery: Delivery, frame: Frame, lineage: Lineage) -> tuple[Objects, Lineage]:
@@ -133,7 +131,7 @@ def join_readings(readings: list[Reading], name: str, kind: str, frame: Frame) -
     layer, outcomes = _stack(parts, name, kind, frame) if parts else (Layer.empty(name, frame), [])
     return Reading(
         noun=layer,
-        lineage=_join_lineage([reading.lineage for reading in readings]),
+        lineage=join_lineage([reading.lineage for reading in readings]),
         outcomes=(*(outcome for reading in readings for outcome in reading.outcomes), *outcomes),
         warnings=tuple(line for reading in readings for line in reading.warnings),
         tally=tally,
@@ -141,7 +139,8 @@ def join_readings(readings: list[Reading], name: str, kind: str, frame: Frame) -
     )
 
 
-def _join_lineage(parts: list[Lineage]) -> Lineage:
+def join_lineage(parts: list[Lineage]) -> Lineage:
+    """The lineage of all parts, which is that of each where they are the same."""
     first = parts[0]
     if all(part == first for part in parts):
         return first

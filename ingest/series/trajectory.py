@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from ingest.conform import column_mapping, crs_of, leftovers, texts
-from ingest.layers import placed, read_features
+from ingest.layers import join_lineage, placed, read_features
 from ingest.quality import feature_tally
 from ingest.reading import Card, Delivery, RawTable, Reading
 from ingest.repair import stable_oids
@@ -46,11 +46,12 @@ class TrajectoryReader:
         raises      SourceError without a column time or source_id, and for what is no point
         """
         ids, times, trackers, names, shapes = [], [], [], [], []
-        lineage, warnings, crs = delivery.lineage(), [], ""
+        ways: list[Lineage] = []
+        warnings, crs = [], ""
         for path in delivery.files():
             raw = read_features(path, delivery, COLUMNS)
             columns = _columns(raw, delivery)
-            geometry, lineage = _points(raw, delivery, frame)
+            geometry, way = _points(raw, delivery, frame)
             moment, lines = seconds(columns["time"], delivery, raw.shown)
             warnings += [*raw.notes, *lines]
             crs = crs or crs_of(delivery, raw.crs, raw.shown)
@@ -59,10 +60,11 @@ class TrajectoryReader:
             names.append(columns["name"])
             times.append(moment)
             shapes.append(geometry)
+            ways.append(way)
         fixes = _Fixes(*(np.concatenate(part) for part in (ids, times, trackers, names, shapes)))
         layer, outcomes = _lines(fixes, delivery, frame)
         tally = feature_tally(len(fixes.time), 0, outcomes) | {"trajectories": len(layer)}
-        return Reading(layer, lineage, tuple(outcomes), tuple(warnings), tally, crs)
+        return Reading(layer, join_lineage(ways), tuple(outcomes), tuple(warnings), tally, crs)
 
 
 @dataclass(frozen=True, slots=True)

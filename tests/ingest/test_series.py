@@ -174,6 +174,24 @@ def test_fixes_become_lines_in_the_order_of_time(tmp_path, deliver, frame):
     assert layer.column("length")[0] == pytest.approx(852.6, abs=1.0)
 
 
+def test_fixes_with_their_axes_changed_lie_where_the_lineage_says(tmp_path, deliver, frame):
+    (tmp_path / "f.csv").write_text(FIXES.replace("lon,lat", "lat,lon"))
+    columns, extra = {"source_id": "id", "time": "t"}, {"swap_axes": True}
+    delivery = deliver("f.csv", "trajectories", crs="EPSG:4326", columns=columns, extra=extra)
+    reading = TrajectoryReader().read(delivery, frame)
+    lonlat = frame.to_lonlat(shapely.get_coordinates(reading.noun.geometry))
+    np.testing.assert_allclose(lonlat, [[113.30, 40.1], [113.31, 40.1]], atol=1e-7)
+    assert reading.lineage.steps[0].startswith("axes changed, as declared")
+
+
+def test_the_lineage_of_fixes_tells_the_crs_of_every_file(tmp_path, deliver, write_vector, frame):
+    words = {"source_id": ["a", "a"], "time": ["2026-06-21T00:00:00Z", "2026-06-21T00:00:20Z"]}
+    write_vector("f1.gpkg", shapely.points([[113.3, 40.1], [113.31, 40.1]]), crs="EPSG:4326", **words)
+    write_vector("f2.gpkg", shapely.points([[5e5, 443e4], [5e5, 4431e3]]), **words)
+    reading = TrajectoryReader().read(deliver("f*.gpkg", "trajectories", crs=""), frame)
+    assert any("EPSG:4326 -> EPSG:4547" in step for step in reading.lineage.steps)
+
+
 def test_trajectories_want_a_time_an_id_and_points(tmp_path, deliver, write_vector, frame):
     (tmp_path / "f.csv").write_text(FIXES)
     with pytest.raises(SourceError, match=r"f.csv: no column time; map it in columns"):
