@@ -12,15 +12,13 @@ import numpy as np
 import orjson
 
 from ingest.citymodel.jsonlooks import BROKEN as _BROKEN
-from ingest.citymodel.jsonlooks import JsonLooks, looks_of
-from ingest.citymodel.model import SURFACES, UNTOLD, Body, Census, Part, Polygon, Ring, choose_lod, open_ring
+from ingest.citymodel.jsonlooks import DEPTH, JsonLooks, looks_of
+from ingest.citymodel.model import HIGHEST, SURFACES, UNTOLD, Body, Census, Part, Polygon, Ring, choose_lod, open_ring
 from twin.errors import SourceError
 
 VERSIONS = ("1.0", "1.1", "2.0")
 PARTS = frozenset({"BuildingPart", "BuildingInstallation", "BuildingConstructiveElement", "BuildingUnit"})
 LIMIT = 512 * 2**20
-HIGHEST = 49
-_DEPTH = {"MultiSurface": 0, "CompositeSurface": 0, "Solid": 1, "MultiSolid": 2, "CompositeSolid": 2}
 _EPSG = re.compile(r"EPSG(?:/[^/]*/|::?|:[^:]*:)(\d+)$", re.IGNORECASE)
 
 
@@ -164,7 +162,7 @@ def _take(name: str, thing: Mapping[str, Any], scene: _Scene, body: Body) -> Non
     kind = str(thing["type"])
     levels: dict[int, list[Mapping[str, Any]]] = {}
     for geometry in thing.get("geometry") or ():
-        if geometry["type"] not in _DEPTH:
+        if geometry["type"] not in DEPTH:
             body.problems.append(("fallback", f"几何类型未用 / {name}: {geometry['type']} left out"))
             continue
         level = round(float(geometry["lod"]) * 10)
@@ -191,7 +189,7 @@ def _polygons(geometry: Mapping[str, Any], scene: _Scene, body: Body) -> list[Po
     vertices = scene.vertices
     semantics = geometry.get("semantics") or {}
     codes = [SURFACES.get(str(row.get("type")), UNTOLD) for row in semantics.get("surfaces") or ()]
-    depth = _DEPTH[geometry["type"]]
+    depth = DEPTH[geometry["type"]]
     surfaces = _flat(geometry["boundaries"], depth)
     values = semantics.get("values")
     told = _flat(values, depth) if values is not None else []

@@ -1,4 +1,4 @@
-"""Appearance of CityJSON 1.0 to 2.0: materials and textures by theme (CityJSON 2.0.1, section 5)."""
+"""Appearance of CityJSON 1.0 to 2.0: materials and textures by theme (CityJSON 2.0.1, Appearance Object)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ingest.citymodel.appearance import colour_of
 from ingest.citymodel.model import Census, Coat, Colour, Polygon, Ring, kept_points
 
 BROKEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
+# Levels of lists above the surfaces of a geometry.
+DEPTH = {"MultiSurface": 0, "CompositeSurface": 0, "Solid": 1, "MultiSolid": 2, "CompositeSolid": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +118,9 @@ def _themes(told: Any, wanted: str, default: str) -> list[Any]:
     return [told[theme] for theme in (*first, *(theme for theme in told if theme != default))]
 
 
-_DEPTH = {"MultiSurface": 0, "CompositeSurface": 0, "Solid": 1, "MultiSolid": 2, "CompositeSolid": 2}
-
-
 def surfaces_of(boundaries: Any, kind: str) -> int:
     """How many surfaces a geometry has."""
-    return len(_aligned(boundaries, boundaries, _DEPTH[kind]))
+    return len(_aligned(boundaries, boundaries, DEPTH[kind]))
 
 
 def _by_surface(values: Any, single: str, geometry: Mapping[str, Any], surfaces: int) -> list[Any]:
@@ -131,7 +130,7 @@ def _by_surface(values: Any, single: str, geometry: Mapping[str, Any], surfaces:
     if single and isinstance(values.get(single), int):
         return [values[single]] * surfaces
     try:
-        told = _aligned(values.get("values"), geometry["boundaries"], _DEPTH[geometry["type"]])
+        told = _aligned(values.get("values"), geometry["boundaries"], DEPTH[geometry["type"]])
     except BROKEN:
         return [None] * surfaces
     return told if len(told) == surfaces else [None] * surfaces

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.reading import Delivery
+from twin.errors import SourceError
 from twin.meshes import Surface
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ Ring = NDArray[np.float64]
 Colour = tuple[int, int, int, int]
 UNTOLD = -1
 FARTHEST = 1e9
+HIGHEST = 49
 
 # Semantic classes of CityGML 2.0 and 3.0 and CityJSON; what stands in none is a plain surface of the shell.
 SURFACES: Mapping[str, int] = MappingProxyType(
@@ -145,6 +148,19 @@ def open_ring(points: Ring) -> Ring | None:
 def kept_points(points: Ring) -> NDArray[np.bool_]:
     """(k,) True for the points of a ring that `open_ring` keeps."""
     return (points != np.roll(points, 1, axis=0)).any(axis=1)
+
+
+def declared_lod(delivery: Delivery) -> int:
+    """Ten times the declared LoD; 0 without, which no level of CityGML is; SourceError for what is none."""
+    stated = delivery.source.extra.get("lod", 0)
+    try:
+        lod = round(float(stated) * 10)
+    except (TypeError, ValueError, OverflowError):
+        lod = -1
+    if not 0 <= lod <= HIGHEST:
+        name = delivery.source.name
+        raise SourceError(f'source "{name}": extra.lod {stated!r} is no level of detail from 0 to 4')
+    return lod
 
 
 def choose_lod(levels: list[int], wanted: int) -> tuple[int, str]:

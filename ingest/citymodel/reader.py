@@ -18,7 +18,7 @@ from ingest.citymodel.appearance import read_looks
 from ingest.citymodel.citygml import read_citygml
 from ingest.citymodel.cityjson import read_cityjson
 from ingest.citymodel.codes import CodeLists, meanings
-from ingest.citymodel.model import Body, Census
+from ingest.citymodel.model import Body, Census, declared_lod
 from ingest.citymodel.shells import Dresser, footprint_of, shell_of, solids_of
 from ingest.conform import VOCABULARY, columns_of, crs_of, place, vertical_shift
 from ingest.quality import feature_tally
@@ -96,10 +96,7 @@ def _solids(owned: Iterable[tuple[Body, str]], taken: set[str], frame: Frame, dr
 
 def _bodies(path: Path, delivery: Delivery, census: Census, dressed: bool) -> Iterator[Body]:
     shown, extra = delivery.shown(path), delivery.source.extra
-    try:
-        wanted = round(float(extra.get("lod", 0)) * 10)
-    except (TypeError, ValueError) as err:
-        raise SourceError(f'source "{delivery.source.name}": extra.lod {extra["lod"]!r} is no number') from err
+    wanted = declared_lod(delivery)
     axes, theme = str(extra.get("axes", "")), str(extra.get("theme", ""))
     if axes not in ("", "xy", "yx"):
         raise SourceError(f'source "{delivery.source.name}": extra.axes {axes!r} is neither "xy" nor "yx"')

@@ -136,7 +136,7 @@ def _pose(scan: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _cartesian(rae: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, 3) of range (m), azimuth and elevation (rad), clause 8.4.4 of the standard."""
+    """(n, 3) of range (m), azimuth and elevation (rad, from the horizontal plane up)."""
     reach, azimuth, elevation = rae.T
     flat = reach * np.cos(elevation)
     return np.column_stack([flat * np.cos(azimuth), flat * np.sin(azimuth), reach * np.sin(elevation)])

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from ingest.citymodel.album import Place, lost_lines
+from ingest.citymodel.model import declared_lod
 from ingest.mesh.georef import Georeference, datum_words, georeference_of
 from ingest.mesh.parts import Nearby, Piece, pieces_of
 from ingest.reading import Card, Delivery, Reading
-from twin.errors import SourceError
 from twin.features import objects
 from twin.frames import Frame
 from twin.lineage import Lineage
@@ -21,7 +21,6 @@ from twin.meshes import Skin, Solids, Surface, Texture, concatenate, join_skins
 from twin.store.images import image_name
 
 CELL = 250.0
-HIGHEST = 49
 
 
 @dataclass(slots=True)
@@ -96,7 +95,7 @@ def _solid(parts: list[Piece], oid: str, reference: Georeference, stream: MeshSt
         surface=np.full(len(keep), int(Surface.OTHER), np.uint8),
         vertex_offset=np.array([0, len(vertices)]),
         face_offset=np.array([0, len(keep)]),
-        lod=np.array([lod_of(stream.delivery)], np.uint8),
+        lod=np.array([declared_lod(stream.delivery)], np.uint8),
         material=np.zeros(len(keep), np.uint8),
         skin=None if skin is None or skin.is_bare else skin,
     )
@@ -129,17 +128,6 @@ def _by_cell(found: list[Solids], prefix: str) -> Iterator[tuple[str, Solids]]:
         yield f"{prefix}_{column}_{row}", concatenate(cells[row, column])
 
 
-def lod_of(delivery: Delivery) -> int:
-    """Ten times the declared LoD; 0 without, which no level of CityGML is; SourceError for what is none."""
-    try:
-        lod = round(float(delivery.source.extra.get("lod", 0)) * 10)
-    except (TypeError, ValueError, OverflowError):
-        lod = -1
-    if not 0 <= lod <= HIGHEST:
-        raise SourceError(f'source "{delivery.source.name}": extra.lod is no level of detail from 0 to 4')
-    return lod
-
-
 @dataclass(frozen=True, slots=True)
 class MeshReader:
     """Reads OBJ, glTF and PLY into a stream of Solids for model mesh; nothing is made closed that is not.
@@ -160,7 +148,7 @@ class MeshReader:
     def read(self, delivery: Delivery, frame: Frame) -> Reading:
         """Every file is read once to know that it can be, and what it brings; the surfaces come with `models`."""
         lineage, lines, tally = delivery.lineage(), [], Counter[str]()
-        lod_of(delivery)
+        declared_lod(delivery)
         words: dict[str, None] = {}
         worn = False
         for path in delivery.files():

@@ -329,6 +329,12 @@ def test_a_wrong_number_anywhere_in_a_geometry_costs_only_that_building(wrong, r
     assert len(solids_of(reading)) == 1
 
 
+@pytest.mark.parametrize("lod", [float("inf"), float("nan"), "high", -1, 7, [2]])
+def test_a_declared_level_that_is_none_is_one_clear_line(lod, read):
+    with pytest.raises(SourceError, match=r"extra\.lod .* is no level of detail from 0 to 4"):
+        read("a.jsonl", _sequence(1), extra={"lod": lod})
+
+
 def test_a_hole_stays_a_hole_in_any_plane_and_whichever_way_it_runs():
     outer = np.array([[0, 0, 0], [4, 0, 0], [4, 0, 4], [0, 0, 4]], dtype=float)
     hole = np.array([[1, 0, 1], [3, 0, 1], [3, 0, 3], [1, 0, 3]], dtype=float)

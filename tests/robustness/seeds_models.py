@@ -68,7 +68,7 @@ def unpaged(data: bytes) -> bytes:
 
 
 def paged(logical: bytes) -> bytes:
-    """The bytes of an E57 with sound checksums: CRC-32C, most significant byte first (ASTM E2807, clause 8.1.2)."""
+    """The bytes of an E57 with sound checksums: CRC-32C, most significant byte first, as libe57 checks them."""
     step = PAGE - SUM
     pages = [logical[at : at + step].ljust(step, b"\0") for at in range(0, len(logical), step)]
     return b"".join(page + _crc32c(page).to_bytes(4, "big") for page in pages)
