@@ -15,7 +15,7 @@ from ingest.conform import accepts_ballpark, columns_of, crs_of, datum_steps, kn
 from ingest.joining.divisions import validity
 from ingest.quality import feature_tally
 from ingest.reading import Card, Delivery, RawTable, Reading
-from ingest.repair import check_ranges, mend, stable_oids, unique_oids
+from ingest.repair import Unique, check_ranges, mend, stable_oids, unique_oids
 from ingest.vector import read_vector
 from twin.features import Layer, Objects
 from twin.frames import Frame
@@ -63,12 +63,14 @@ class FeatureReader:
             return Reading(layer, lineage, outcomes, tuple(lines), feature_tally(len(raw), 0, outcomes))
         geometry, lineage = placed(raw, delivery, frame, lineage)
         oid = stable_oids(delivery.source.name, name, ids, geometry)
-        oid, keep, repeated = unique_oids(oid, geometry, self.kind)
+        unique = unique_oids(name, oid, geometry, columns, self.kind)
+        oid, keep, repeated = unique.oid, unique.keep, unique.outcomes
         mended = mend(name, oid[keep], geometry[keep], self.kind, points=bool(delivery.source.merge_into))
         rows = np.flatnonzero(keep)[mended.row]
         table, ranged, zeros = check_ranges(name, mended.oid, {k: v[rows] for k, v in columns.items()}, self.kind)
         layer = Layer.build(name, frame, mended.oid, mended.geometry, table)
         lines += [f"{raw.shown}: column {key}: {n} zeros taken as missing" for key, n in zeros.items()]
+        lines += unique.lines(raw.shown)
         outcomes = (*repeated, *mended.outcomes, *ranged)
         if mended.invalid:
             lineage = lineage.step(f"{mended.invalid} invalid geometries repaired (make_valid, structure)")
@@ -114,9 +116,8 @@ def _placeless(
     if key is None:
         key = np.array([f"row {k + 1}" for k in range(len(raw))], dtype=object)
     oid = np.array([f"population-{word or k + 1}" for k, word in enumerate(key.tolist())], dtype=object)
-    rows = np.arange(len(raw)).astype(object)
-    oid, keep, outcomes = unique_oids(oid, shapely.points(rows.astype(float), 0.0), "population")
-    return Layer.build("population", frame, oid[keep], raw.geometry[keep], columns), tuple(outcomes)
+    unique = unique_oids("population", oid, shapely.points(np.arange(len(raw), dtype=float), 0.0), {}, "population")
+    return Layer.build("population", frame, unique.oid, raw.geometry, columns), tuple(unique.outcomes)
 
 
 def join_readings(readings: list[Reading], name: str, kind: str, frame: Frame) -> Reading:
@@ -128,12 +129,13 @@ def join_readings(readings: list[Reading], name: str, kind: str, frame: Frame) -
     for reading in readings:
         for key, value in reading.tally.items():
             tally[key] = tally.get(key, 0) + value
-    layer, outcomes = _stack(parts, name, kind, frame) if parts else (Layer.empty(name, frame), [])
+    layer, unique = _stack(parts, name, kind, frame) if parts else (Layer.empty(name, frame), None)
+    outcomes, lines = (unique.outcomes, unique.lines(kind)) if unique else ([], [])
     return Reading(
         noun=layer,
         lineage=join_lineage([reading.lineage for reading in readings]),
         outcomes=(*(outcome for reading in readings for outcome in reading.outcomes), *outcomes),
-        warnings=tuple(line for reading in readings for line in reading.warnings),
+        warnings=(*(line for reading in readings for line in reading.warnings), *lines),
         tally=tally,
         crs=next((reading.crs for reading in readings if reading.crs), ""),
     )
@@ -147,10 +149,11 @@ def join_lineage(parts: list[Lineage]) -> Lineage:
     return Lineage.join(parts, f"{len(parts)} deliveries put together")
 
 
-def _stack(parts: list[Layer], name: str, kind: str, frame: Frame) -> tuple[Layer, list[Outcome]]:
+def _stack(parts: list[Layer], name: str, kind: str, frame: Frame) -> tuple[Layer, Unique]:
     oid = np.concatenate([part.oid for part in parts])
     geometry = np.concatenate([part.geometry for part in parts])
-    oid, keep, outcomes = unique_oids(oid, geometry, kind)
     keys = sorted(set.intersection(*(set(part.columns) for part in parts)))
-    columns = {key: np.concatenate([part.columns[key] for part in parts])[keep] for key in keys}
-    return Layer.build(name, frame, oid[keep], geometry[keep], columns), outcomes
+    columns = {key: np.concatenate([part.columns[key] for part in parts]) for key in keys}
+    unique = unique_oids(name, oid, geometry, columns, kind)
+    kept = {key: values[unique.keep] for key, values in columns.items()}
+    return Layer.build(name, frame, unique.oid[unique.keep], geometry[unique.keep], kept), unique

@@ -93,42 +93,94 @@ def _digest(text: str, name: str) -> str:
     return f"{name}-{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 
-def unique_oids(oid: Objects, geometry: Objects, stage: str) -> tuple[Objects, NDArray[np.bool_], list[Outcome]]:
-    """(oids (n,) without repeats, rows to keep (n,), outcomes): a repeated feature goes, a repeated id gets "~2".
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """Identifiers without repeats.
 
-    A row is a repeated feature where both its id and its shape stood there before.
+    oid         (n,) a repeated one carries "~2", "~3" ... in the order of delivery
+    keep        (n,) bool, False for a feature that is delivered again
+    outcomes    one for every row that was left out, and for every one renamed that is no point
+    shared      points without an id of the source at the place of another; each is a feature of its own
     """
-    result, keep, outcomes = oid.copy(), np.ones(len(oid), dtype=bool), []
-    taken = set(oid.tolist())
-    if len(taken) == len(oid):
-        return result, keep, []
-    inverse, _ = pd.factorize(oid)
-    _, first = np.unique(inverse, return_index=True)
-    repeated = np.flatnonzero(first[inverse] != np.arange(len(oid)))
-    shapes: dict[str, set[bytes | None]] = {}
-    for row in repeated.tolist():
-        word = str(oid[row])
-        seen = shapes.setdefault(word, {shapely.to_wkb(geometry[first[inverse[row]]])})
-        shape = shapely.to_wkb(geometry[row])
-        if shape in seen:
-            keep[row] = False
-            outcomes.append(
-                Outcome(word, "skipped", f"重复要素,第 {row + 1} 行 / repeated feature, row {row + 1}", stage)
-            )
-            continue
-        seen.add(shape)
-        fresh = _suffixed(word, taken)
-        result[row] = fresh
-        taken.add(fresh)
-        outcomes.append(Outcome(fresh, "fallback", f"标识重复,改名 / id {word} repeats, renamed", stage))
-    return result, keep, outcomes
+
+    oid: Objects
+    keep: NDArray[np.bool_]
+    outcomes: list[Outcome]
+    shared: int
+
+    def lines(self, shown: str) -> list[str]:
+        """What the person who delivered `shown` should know."""
+        if not self.shared:
+            return []
+        return [
+            f"{shown}: points without an id at the place of another: {self.shared}; each is kept, numbered in "
+            "the order of delivery (columns = { source_id = ... } names a column of ids)"
+        ]
 
 
-def _suffixed(word: str, taken: set[str]) -> str:
-    k = 2
-    while f"{word}~{k}" in taken:
-        k += 1
-    return f"{word}~{k}"
+def unique_oids(name: str, oid: Objects, geometry: Objects, columns: Mapping[str, NDArray[Any]], stage: str) -> Unique:
+    """Identifiers of class `name` without repeats.
+
+    oid, geometry   (n,) as `stable_oids` gave them, and the shapes
+    columns         (n,) each; what is known of the features
+    rule            with an id of the source the same id and shape is the same feature; without one an area or a line is
+                    the same where its columns are the same too, a point never is: flats and addresses share places
+    """
+    nothing = Unique(oid, np.ones(len(oid), dtype=bool), [], 0)
+    inverse, words = pd.factorize(oid)
+    if len(words) == len(oid):
+        return nothing
+    rows = np.flatnonzero(np.bincount(inverse)[inverse] > 1)
+    placed = _from_place(name, oid[rows])
+    point = placed & (shapely.get_type_id(geometry[rows]) == 0)
+    same = _classes([inverse[rows], shapely.to_wkb(geometry[rows])])
+    same = np.where(placed, _classes([same, *(values[rows] for values in columns.values())]) + len(rows), same)
+    again = pd.Series(same).duplicated().to_numpy() & ~point
+    keep = nothing.keep
+    keep[rows[again]] = False
+    renamed = ~again & pd.Series(inverse[rows]).duplicated().to_numpy()
+    result, outcomes = oid.copy(), []
+    result[rows[renamed]] = _numbered(oid[rows[renamed]], set(words.tolist()))
+    for row, lost, place in zip(rows.tolist(), again.tolist(), placed.tolist(), strict=True):
+        if lost:
+            why = f"重复要素,第 {row + 1} 行 / repeated feature, row {row + 1}"
+            outcomes.append(Outcome(str(oid[row]), "skipped", why, stage))
+        elif result[row] != oid[row] and not place:
+            why = f"标识重复,改名 / id {oid[row]} repeats, renamed"
+            outcomes.append(Outcome(str(result[row]), "fallback", why, stage))
+    for row in rows[renamed & placed & ~point].tolist():
+        why = f"同位置另有要素 / no id, and at the place of {oid[row]}"
+        outcomes.append(Outcome(str(result[row]), "fallback", why, stage))
+    return Unique(result, keep, outcomes, int((renamed & point).sum()))
+
+
+def _from_place(name: str, oid: Objects) -> NDArray[np.bool_]:
+    """(n,) True where the identifier is the hash of a place."""
+    words = pa.array(oid, type=pa.large_string())
+    pattern = rf"^{re.escape(name)}-[0-9a-f]{{16}}(~\d+)?$"
+    return np.asarray(pc.match_substring_regex(words, pattern).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _classes(columns: list[NDArray[Any]]) -> NDArray[np.int64]:
+    """(n,) a number for every row that equal rows of all columns share; missing equals missing."""
+    found = np.zeros(len(columns[0]), dtype=np.int64)
+    for values in columns:
+        codes, _ = pd.factorize(values, use_na_sentinel=True)
+        found, _ = pd.factorize(found * (len(values) + 1) + codes + 1)
+    return found.astype(np.int64)
+
+
+def _numbered(words: Objects, taken: set[str]) -> list[str]:
+    """Each word with the next "~k" that is free, from 2 on."""
+    last: dict[str, int] = {}
+    fresh = []
+    for word in words.tolist():
+        k = last.get(word, 1) + 1
+        while f"{word}~{k}" in taken:
+            k += 1
+        last[word] = k
+        fresh.append(f"{word}~{k}")
+    return fresh
 
 
 def mend(name: str, oid: Objects, geometry: Objects, stage: str, points: bool = False) -> Mended:
@@ -257,10 +309,7 @@ def _part_oids(oid: Objects, rows: NDArray[np.intp]) -> tuple[Objects, list[int]
     again = np.flatnonzero(rows[1:] == rows[:-1]) + 1 if len(rows) else np.array([], dtype=np.intp)
     if not len(again):
         return ids, []
-    taken = set(oid.tolist())
-    for index in again.tolist():
-        ids[index] = _suffixed(str(oid[rows[index]]), taken)
-        taken.add(ids[index])
+    ids[again] = _numbered(oid[rows[again]], set(oid.tolist()))
     return ids, sorted(set(rows[again].tolist()))
 
 

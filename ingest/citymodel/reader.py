@@ -245,7 +245,8 @@ class CityModelReader:
         columns["source"] = np.full(len(raw), delivery.source.name, dtype=object)
         columns["source_id"] = ids
         named = stable_oids(delivery.source.name, "building", ids, geometry)
-        oid, keep, repeated = unique_oids(named, geometry, self.kind)
+        unique = unique_oids("building", named, geometry, columns, self.kind)
+        oid, keep, repeated = unique.oid, unique.keep, unique.outcomes
         mended = mend("building", oid[keep], geometry[keep], self.kind)
         rows = np.flatnonzero(keep)[mended.row]
         table, ranged, zeros = check_ranges("building", mended.oid, {k: v[rows] for k, v in columns.items()}, self.kind)

@@ -80,6 +80,9 @@ MEASURES: Mapping[str, Measure] = {
     "undershoot": Measure(*_TOPOLOGY, "端点差一点未相接", "ends just short of a line"),
     "duplicate_id": Measure(*_CONCEPT, "标识重复，已改名", "identifier repeats, renamed"),
     "shared_id": Measure(*_CONCEPT, "标识与另一来源相同，已改名", "identifier of another source, renamed", fault=False),
+    "shared_place": Measure(
+        *_CONCEPT, "无标识且与另一要素同址，按次序编号", "no identifier, at the place of another; numbered", fault=False
+    ),
     "several_records": Measure(*_CONCEPT, "同一轮廓另有记录", "another record speaks for the outline", fault=False),
     "multi_part": Measure(*_CONCEPT, "多部件，已拆分", "several parts, split"),
     "no_target": Measure(*_CONCEPT, "指向的对象不存在", "refers to an object that is not there"),
@@ -107,6 +110,7 @@ MEASURES: Mapping[str, Measure] = {
 REASONS: tuple[tuple[str, str], ...] = (
     ("/ repeated feature", "repeated_feature"),
     ("repeats, renamed", "duplicate_id"),
+    ("/ no id, and at the place of", "shared_place"),
     ("datastream repeats", "duplicate_id"),
     ("datastream without its Thing", "no_target"),
     ("/ no geometry", "no_place"),
@@ -136,6 +140,7 @@ WARNINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?P<key>.*column \w+): (?P<n>\d+) values are not in its table", "out_of_domain"),
         (r"(?P<key>.*column \w+): (?P<n>\d+) values are no number", "not_a_number"),
         (r"(?P<key>.*column \w+): (?P<n>\d+) zeros taken as missing", "zero_as_missing"),
+        (r"(?P<key>.*): points without an id at the place of another: (?P<n>\d+)", "shared_place"),
         (r"(?P<key>.*): (?P<n>\d+) times cannot be read", "unreadable_time"),
         (r"(?P<key>.*): (?P<n>\d+) cells like .* lie outside", "out_of_range"),
         (r"(?P<key>.*): the (layer is empty|cloud has no point)", "empty_source"),

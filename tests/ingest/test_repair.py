@@ -26,18 +26,57 @@ def test_a_hashed_oid_depends_on_source_and_place_not_on_order_or_millimetres():
     assert stable_oids("other", "building", None, shapes)[0] != forth[0]
 
 
+def told_apart(name, oid, shapes, **columns):
+    shapes = objects(shapes)
+    return unique_oids(name, objects(oid), shapes, {key: np.array(v) for key, v in columns.items()}, "delivery")
+
+
 def test_a_repeated_id_is_renamed_and_a_repeated_feature_is_left_out():
-    oid, keep, outcomes = unique_oids(
-        objects(["a", "a", "a", "b"]), objects([SQUARE, BOW, SQUARE, SPIKE]), "footprints"
-    )
-    assert oid[keep].tolist() == ["a", "a~2", "b"]
-    assert keep.tolist() == [True, True, False, True]
-    assert [(o.oid, o.status) for o in outcomes] == [("a~2", "fallback"), ("a", "skipped")]
+    found = told_apart("building", ["a", "a", "a", "b"], [SQUARE, BOW, SQUARE, SPIKE], height=[1.0, 2.0, 3.0, 4.0])
+    assert found.oid[found.keep].tolist() == ["a", "a~2", "b"]
+    assert found.keep.tolist() == [True, True, False, True]
+    assert [(o.oid, o.status) for o in found.outcomes] == [("a~2", "fallback"), ("a", "skipped")]
+    assert found.lines("survey.gpkg") == []
 
 
 def test_a_renamed_id_never_meets_one_that_was_delivered():
-    oid, _, _ = unique_oids(objects(["a", "a~2", "a"]), objects([SQUARE, BOW, SPIKE]), "footprints")
-    assert oid.tolist() == ["a", "a~2", "a~3"]
+    found = told_apart("building", ["a", "a~2", "a", "a"], [SQUARE, BOW, SPIKE, shapely.box(0, 0, 1, 1)])
+    assert found.oid.tolist() == ["a", "a~2", "a~3", "a~4"]
+
+
+def test_points_without_an_id_at_one_place_are_each_a_feature_of_their_own():
+    flats = [shapely.Point(3, 4)] * 3 + [shapely.Point(8, 4)]
+    oid = stable_oids("flats", "facility", None, objects(flats))
+    found = told_apart("facility", oid.tolist(), flats, value=[5.0, 5.0, 5.0, 5.0])
+    assert found.keep.all()
+    assert found.oid.tolist() == [oid[0], f"{oid[0]}~2", f"{oid[0]}~3", oid[3]]
+    assert found.outcomes == []
+    (line,) = found.lines("flats.csv")
+    assert line.startswith("flats.csv: points without an id at the place of another: 2; each is kept")
+
+
+def test_points_with_the_same_id_at_the_same_place_are_one_feature():
+    found = told_apart("facility", ["F-1", "F-1"], [shapely.Point(3, 4)] * 2, value=[1.0, 2.0])
+    assert found.keep.tolist() == [True, False]
+
+
+def test_an_outline_without_an_id_is_a_repetition_only_where_its_columns_are_the_same():
+    oid = stable_oids("survey", "building", None, objects([SQUARE] * 4)).tolist()
+    nan = np.nan
+    found = told_apart("building", oid, [SQUARE] * 4, height=[3.0, 3.0, 9.0, 9.0], year=[nan, nan, nan, 1990.0])
+    assert found.keep.tolist() == [True, False, True, True]
+    assert found.oid[found.keep].tolist() == [oid[0], f"{oid[0]}~2", f"{oid[0]}~3"]
+    assert [(o.oid, o.status) for o in found.outcomes] == [
+        (oid[0], "skipped"), (f"{oid[0]}~2", "fallback"), (f"{oid[0]}~3", "fallback"),
+    ]  # fmt: skip
+
+
+def test_a_hundred_thousand_points_at_one_place_are_told_apart_in_one_pass():
+    n = 100_000
+    found = told_apart("address", ["address-0123456789abcdef"] * n, [shapely.Point(0, 0)] * n)
+    assert found.oid[[0, 1, n - 1]].tolist() == [
+        "address-0123456789abcdef", "address-0123456789abcdef~2", f"address-0123456789abcdef~{n}",
+    ]  # fmt: skip
 
 
 def test_a_self_crossing_ring_becomes_valid_parts_with_an_outcome_that_says_where():
