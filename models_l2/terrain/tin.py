@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from models_l2.terrain import kernels, refining
+from models_l2.terrain.noding import canonical, distinct, noded
 from twin.grid import GeoBox, Raster
 from twin.options import option
 
@@ -77,13 +77,12 @@ def triangulate(square: Square, whole: Raster, geobox: GeoBox, breaklines: Integ
     pieces = _densified(pieces, surface, square, 0.5 * error)
     rim = _rim(square, surface, crossings, 0.5 * error)
     edges, strays = _noded(pieces, square, rim)
-    inner = np.unique(edges.reshape(-1, 2), axis=0)
+    inner, end = distinct(edges.reshape(-1, 2))
     points = np.concatenate([rim, inner])
     mesh = _square(square, surface, max(4096, 4 * len(points)))
     index = np.zeros(len(points), np.int64)
     kernels.insert_all(mesh, points - square.corner, surface.at(points), index)
-    place = {tuple(point): vertex for point, vertex in zip(points.tolist(), index.tolist(), strict=True)}
-    ends = np.array([place[tuple(p)] for p in edges.reshape(-1, 2).tolist()], np.int64).reshape(-1, 2)
+    ends = index[len(rim) + end].reshape(-1, 2)
     lost = strays + kernels.fix_all(mesh, ends)
     field = surface.field(square)
     for limit in (4.0 * error, error):
@@ -137,16 +136,6 @@ class _Surface:
         places = np.arange(max(0, int(ends[0]) - 1), min(n, int(ends[1]) + 2))
         found = np.sort(np.rint((start + (places + 0.5) * step) * PER_METRE).astype(np.int64))
         return found[(found > low) & (found < high)]
-
-
-def canonical(segments: Integers) -> Integers:
-    """Segments (s, 2, 2) with the smaller end first, each once, none without length."""
-    swap = (segments[:, 0, 0] > segments[:, 1, 0]) | (
-        (segments[:, 0, 0] == segments[:, 1, 0]) & (segments[:, 0, 1] > segments[:, 1, 1])
-    )
-    ordered = np.where(swap[:, None, None], segments[:, ::-1], segments)
-    some = (ordered[:, 0] != ordered[:, 1]).any(axis=1)
-    return np.unique(ordered[some].reshape(-1, 4), axis=0).reshape(-1, 2, 2)
 
 
 def _densified(segments: Integers, surface: _Surface, square: Square, limit: float) -> Integers:
@@ -240,13 +229,7 @@ def _noded(pieces: Integers, square: Square, rim: Integers) -> tuple[Integers, i
     """
     if not len(pieces):
         return pieces, 0
-    lines = shapely.linestrings((pieces - square.corner).astype(np.float64))
-    whole = shapely.union_all(lines, grid_size=1.0)
-    parts = shapely.get_parts(whole)
-    xy, owner = shapely.get_coordinates(parts, return_index=True)
-    inside = owner[1:] == owner[:-1]
-    xy = np.rint(xy).astype(np.int64) + square.corner
-    segments = canonical(np.stack([xy[:-1][inside], xy[1:][inside]], axis=1))
+    segments = noded(pieces - square.corner) + square.corner
     ends = segments.reshape(-1, 2)
     stray = on_rim(ends, square)
     known = {tuple(point) for point in rim.tolist()}

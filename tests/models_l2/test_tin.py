@@ -11,8 +11,9 @@ from scipy import ndimage
 
 from models_l2.terrain.build import build_tin, segments_of
 from models_l2.terrain.drawing import drawn
+from models_l2.terrain.noding import canonical
 from models_l2.terrain.roads import carriageways
-from models_l2.terrain.tin import Square, Tin, TinOptions, canonical, clip, triangulate
+from models_l2.terrain.tin import Square, Tin, TinOptions, clip, triangulate
 from twin.features import Layer
 from twin.frames import Frame
 from twin.grid import GeoBox, Raster
