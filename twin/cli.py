@@ -147,12 +147,13 @@ def _add_export(export: argparse.ArgumentParser) -> None:
         "--format",
         required=True,
         choices=["gpkg", "cityjson", "cityjsonseq"],
-        help="gpkg: every layer in one OGC GeoPackage; cityjson: buildings and their parts as CityJSON 2.0, pictures "
-        "beside it; cityjsonseq: the same, one building a line, in bounded memory",
+        help="gpkg: every layer in one OGC GeoPackage; cityjson: all that is modelled as CityJSON 2.0, pictures beside "
+        "it; cityjsonseq: the same, one city object a line, in bounded memory",
     )
     export.add_argument(
         "--bbox", nargs=4, type=float, metavar=("W", "S", "E", "N"), help="the place, degrees, WGS 84 (city models)"
     )
+    export.add_argument("--classes", default="", help="as building,relief,road,tree (city models; default all)")
     export.add_argument("--lod", type=float, default=9.9, help="highest level of detail (city models; default all)")
     export.add_argument("out", metavar="OUT", help="file to write")
 
@@ -350,13 +351,20 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _export_model(city: twin.City, out: Path, args: argparse.Namespace) -> int:
-    from tiles.cityjson.gather import Choice, bounds_of
+    from tiles.cityjson.gather import CLASSES, Choice, bounds_of
     from tiles.cityjson.write import write_cityjson, write_cityjsonseq
 
     bounds = None if args.bbox is None else bounds_of(city.frame, args.bbox)
     write = write_cityjson if args.format == "cityjson" else write_cityjsonseq
-    told = write(city, out, Choice(bounds, round(args.lod * 10)))
-    print(f"twin: {out}: {told.objects} 个建筑 / buildings, {told.parts} 个构件 / parts, {told.vertices} vertices")
+    classes = frozenset(filter(None, args.classes.split(","))) or frozenset(CLASSES)
+    if classes - set(CLASSES):
+        raise OptionsError(f"--classes {args.classes}: known are {', '.join(CLASSES)}")
+    told = write(city, out, Choice(bounds, round(args.lod * 10), classes))
+    kinds = ", ".join(f"{count} {name}" for name, count in told.classes.items())
+    print(
+        f"twin: {out}: {told.objects} 个城市对象 / city objects ({kinds}), {told.parts} 个构件 / parts, "
+        f"{told.vertices} vertices"
+    )
     return 0
 
 

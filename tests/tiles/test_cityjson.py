@@ -35,7 +35,10 @@ def city(tmp_path_factory):
     return city
 
 
-def written(city, folder, name, choice=Choice()):  # noqa: B008
+BUILDINGS = Choice(classes=frozenset({"building"}))
+
+
+def written(city, folder, name, choice=BUILDINGS):
     write, file = WRITERS[name]
     out = folder / f"{name}.{file}"
     return out, write(city, out, choice)
@@ -125,9 +128,9 @@ def test_both_formats_say_the_same_and_no_vertex_is_left_over(city, tmp_path):
 def test_a_box_and_a_level_choose(city, tmp_path):
     corner = FRAME.to_lonlat([[EAST, NORTH], [EAST + 150.0, NORTH + 100.0]])
     bounds = bounds_of(FRAME, corner.ravel().tolist())
-    told = written(city, tmp_path, "cityjson", Choice(bounds))[1]
+    told = written(city, tmp_path, "cityjson", Choice(bounds, classes=BUILDINGS.classes))[1]
     assert told.objects == 2
-    assert written(city, tmp_path, "cityjsonseq", Choice(None, 11))[1].objects == 0
+    assert written(city, tmp_path, "cityjsonseq", Choice(None, 11, BUILDINGS.classes))[1].objects == 0
     with pytest.raises(OptionsError, match="west < east"):
         bounds_of(FRAME, (3.0, 1.0, 2.0, 2.0))
 

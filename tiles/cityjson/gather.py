@@ -21,6 +21,8 @@ from twin.frames import Frame
 from twin.grid import Bounds
 from twin.meshes import Solids
 
+# Everything that may be asked for, in the order in which it is written.
+CLASSES = ("building", "relief", "road", "railway", "water", "river", "green", "landuse", "pipe", "tree", "furniture")
 KEPT = 4
 CHUNK = 1024
 
@@ -31,10 +33,12 @@ class Choice:
 
     bounds  (xmin, ymin, xmax, ymax) in the frame, m: city objects whose box meets it; None for all
     lod     ten times the highest level of detail
+    classes classes of ours, as CLASSES has them; nothing of the others is written
     """
 
     bounds: Bounds | None = None
     lod: int = 99
+    classes: frozenset[str] = frozenset(CLASSES)
 
 
 @dataclass(slots=True)

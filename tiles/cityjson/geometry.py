@@ -96,13 +96,16 @@ def _shells(solids: Solids) -> tuple[Integers, NDArray[np.float64], NDArray[np.f
     return np.where(closed, piece, -1).astype(np.int64), volume, low, high
 
 
-def geometries(shapes: Shapes, row: int, pool: Pool) -> list[dict[str, Any]]:
-    """The geometries of one solid of the batch: a Solid for each body that is closed, else one MultiSurface."""
+def geometries(shapes: Shapes, row: int, pool: Pool, meaning: Mapping[int, str] = SEMANTICS) -> list[dict[str, Any]]:
+    """The geometries of one solid of the batch: a Solid for each body that is closed, else one MultiSurface.
+
+    meaning   what a Surface is called in the class of the city object
+    """
     polygons = shapes.facets.polygons
     first, last = np.searchsorted(polygons.owner, [row, row + 1]).tolist()
     if first == last:
         return []
-    drawn = _Drawn(shapes, first, last, pool)
+    drawn = _Drawn(shapes, (first, last), pool, meaning)
     lod = f"{shapes.solids.lod[row] / 10:g}"
     groups = _bodies(shapes, first, last)
     if groups is None:
@@ -146,7 +149,8 @@ def _bodies(shapes: Shapes, first: int, last: int) -> list[list[list[int]]] | No
 class _Drawn:
     """The polygons of one solid as lists, in the numbers of the pool."""
 
-    def __init__(self, shapes: Shapes, first: int, last: int, pool: Pool) -> None:
+    def __init__(self, shapes: Shapes, span: tuple[int, int], pool: Pool, meaning: Mapping[int, str]) -> None:
+        first, last = span
         polygons, solids = shapes.facets.polygons, shapes.solids
         self._part = polygons.part[first : last + 1]
         self._ring = polygons.ring[self._part[0] : self._part[-1] + 1]
@@ -156,14 +160,14 @@ class _Drawn:
         number = pool.vertices(solids.vertices[used].astype(np.int64))
         self._corner = (local.reshape(-1) + number).tolist()
         self._face = shapes.facets.face[first:last]
-        self._shapes, self._pool = shapes, pool
+        self._shapes, self._pool, self._meaning = shapes, pool, meaning
 
     def geometry(
         self, kind: str, lod: str, chosen: Sequence[int], nested: Callable[[list[Any]], list[Any]]
     ) -> dict[str, Any]:
         """One geometry of the chosen polygons; `nested` puts a value per polygon into the shape of its kind."""
         surface = self._shapes.solids.surface[self._face[list(chosen)]].tolist()
-        names = [SEMANTICS.get(code) for code in surface]
+        names = [self._meaning.get(code) for code in surface]
         kinds = list(dict.fromkeys(name for name in names if name))
         told: dict[str, Any] = {
             "type": kind,

@@ -53,13 +53,16 @@ def cim_level(lod: int) -> str:
     return CIM.get(lod // 10, "CIM4" if lod >= 30 else "CIM2")
 
 
-def attributes_of(layer: Layer, row: int) -> dict[str, Any]:
-    """What a layer says of one feature: declared columns, then the source's own ones; what is unknown is left out."""
+def attributes_of(layer: Layer, row: int, names: Mapping[str, str] = NAMES) -> dict[str, Any]:
+    """What a layer says of one feature: declared columns, then the source's own ones; what is unknown is left out.
+
+    names   columns that are called otherwise in the class of the city object
+    """
     told: dict[str, Any] = {}
     for key, values in layer.columns.items():
         value = _plain(values[row], key in _WHOLE)
         if value is not None and key != "attributes":
-            told[NAMES.get(key, key)] = value
+            told[names.get(key, key)] = value
     return _own(layer.columns.get("attributes"), row) | told
 
 
