@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from twin.analysis.flat import flat_rings
 from twin.features import Objects
 from twin.options import option
 
@@ -101,10 +102,8 @@ def clean(geometry: Objects, options: FootprintOptions) -> tuple[Objects, Object
 
 def from_polygons(geometry: Objects, snap: float) -> Rings:
     """Rings of valid polygons (n,), rounded to `snap`, without details narrower than that, oriented."""
-    parts, owner = shapely.get_parts(geometry, return_index=True)
-    rings, part = shapely.get_rings(parts, return_index=True)
-    xy, ring = shapely.get_coordinates(rings, return_index=True)
-    xy = np.round(xy / snap) / (1.0 / snap)
+    flat = flat_rings(geometry)
+    xy, ring = np.round(flat.xy / snap) / (1.0 / snap), flat.ring
     last = np.append(ring[1:] != ring[:-1], True) if len(ring) else np.zeros(0, bool)
     xy, ring = xy[~last], ring[~last]
     for _ in range(_ROUNDS):
@@ -112,7 +111,7 @@ def from_polygons(geometry: Objects, snap: float) -> Rings:
         if keep.all():
             break
         xy, ring = xy[keep], ring[keep]
-    return _pack(xy, ring, part.astype(np.int64), owner.astype(np.int64), len(geometry))
+    return _pack(xy, ring, flat.part, flat.owner, len(geometry))
 
 
 def to_polygons(rings: Rings) -> Objects:

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from models_l2.footprints import Rings
 from twin.analysis.heights import Segments, outline_range, surface_medians
+from twin.analysis.shells import ground_rims
 from twin.city import City
 from twin.features import Objects
 from twin.grid import Bounds, GeoBox, Raster
@@ -151,15 +152,9 @@ def _clamped(box: GeoBox, bounds: Bounds) -> Bounds:
 def _ground_outline(solids: Solids) -> tuple[Segments, Floats]:
     """Edges of ground faces that no other ground face shares, and the lowest ground vertex (b,) of every solid."""
     ground = solids.surface == Surface.GROUND
-    faces, owner = solids.faces[ground].astype(np.int64), solids.face_owner()[ground]
-    start, end = faces.reshape(-1), np.roll(faces, -1, axis=1).reshape(-1)
-    n = len(solids.vertices)
-    rim = ~np.isin(start * n + end, end * n + start)
-    base = np.full(len(solids), np.inf)
-    np.minimum.at(base, np.repeat(owner, 3), solids.vertices[start, 2])
-    base[np.isinf(base)] = np.nan
+    corner, owner, base = ground_rims(solids.vertices, solids.faces, solids.face_offset, ground)
     xy = solids.vertices[:, :2]
-    return Segments(xy[start[rim]], xy[end[rim]], np.repeat(owner, 3)[rim]), base
+    return Segments(xy[corner[:, 0]], xy[corner[:, 1]], owner), base
 
 
 def bounds_of(polygons: Objects) -> Bounds:

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import shapely
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from twin.analysis import surface_kernels
+from twin.analysis.flat import flat_rings
 from twin.grid import GeoBox, Raster
 
 Floats = NDArray[np.float64]
@@ -50,11 +51,10 @@ class Samples:
 
 def outline_segments(geometry: Geometries) -> Segments:
     """All ring edges of polygons (n,) as one flat list, in the order of the polygons."""
-    parts, owner = shapely.get_parts(geometry, return_index=True)
-    rings, part = shapely.get_rings(parts, return_index=True)
-    xy, ring = shapely.get_coordinates(rings, return_index=True)
-    inner = ring[1:] == ring[:-1]
-    return Segments(xy[:-1][inner], xy[1:][inner], owner[part[ring[:-1][inner]]].astype(np.int64))
+    rings = flat_rings(geometry)
+    inner = rings.ring[1:] == rings.ring[:-1]
+    start, end = rings.xy[:-1][inner], rings.xy[1:][inner]
+    return Segments(start, end, rings.owner[rings.part[rings.ring[:-1][inner]]])
 
 
 def cells_inside(geometry: Geometries, geobox: GeoBox) -> tuple[Integers, Integers, Integers]:
@@ -133,9 +133,11 @@ def surface_medians(geometry: Geometries, raster: Raster, min_cells: int = 9, fi
     The same as `zonal_percentiles` of `surface_at`, polygon by polygon in one pass and without a table of the places.
     """
     ny, nx = raster.geobox.shape
-    found, counts = _medians_on(geometry, raster, raster.geobox)
+    edges = outline_segments(geometry)
+    found, counts = _medians_on(edges, np.arange(len(geometry)), raster, raster.geobox)
     small = np.flatnonzero(counts < min_cells)
-    found[small], counts[small] = _medians_on(geometry[small], raster, raster.geobox.zoom((ny * finer, nx * finer)))
+    fine = raster.geobox.zoom((ny * finer, nx * finer))
+    found[small], counts[small] = _medians_on(edges, small, raster, fine)
     missed = small[(counts[small] == 0) & ~shapely.is_empty(geometry[small])]
     places = shapely.get_coordinates(shapely.point_on_surface(geometry[missed]))
     within = _inside_box(places, raster.geobox)
@@ -143,76 +145,22 @@ def surface_medians(geometry: Geometries, raster: Raster, min_cells: int = 9, fi
     return found
 
 
-def _medians_on(geometry: Geometries, raster: Raster, geobox: GeoBox) -> tuple[Floats, Integers]:
-    """Medians (n,) over the cells of another grid on the same ground, and how many cells those are."""
-    edges = outline_segments(geometry)
-    start = np.searchsorted(edges.owner, np.arange(len(geometry) + 1))
+def _medians_on(edges: Segments, asked: Integers, raster: Raster, geobox: GeoBox) -> tuple[Floats, Integers]:
+    """Medians (a,) over the cells of another grid on the same ground, and how many cells those are."""
+    first, last = np.searchsorted(edges.owner, asked), np.searchsorted(edges.owner, asked, side="right")
     ends = np.column_stack([*geobox.rowcol(edges.start), *geobox.rowcol(edges.end)]) - 0.5
     x, y = geobox.centers()
+    ny, nx = raster.geobox.shape
     rows = raster.geobox.rowcol(np.column_stack([np.zeros(len(y)), y]))[0] - 0.5
     cols = raster.geobox.rowcol(np.column_stack([x, np.zeros(len(x))]))[1] - 0.5
-    return _median_loop(ends, start, rows, cols, raster.values)
+    return surface_kernels.medians(ends, first, last, _between(rows, ny), _between(cols, nx), raster.values)
 
 
-@njit(cache=True)
-def _median_loop(ends: Any, start: Any, rows: Any, cols: Any, values: Any) -> Any:
-    """Medians and counts over polygons whose edges (m, 4) run from (row, column) to (row, column), cell centres whole.
-
-    rows, cols   where the grid's centres lie in `values`, whose cell centres are whole numbers
-    """
-    n = len(start) - 1
-    found, counts = np.full(n, np.nan), np.zeros(n, np.int64)
-    buffer = np.empty(64)
-    for k in range(n):
-        part = ends[start[k] : start[k + 1]]
-        if not len(part):
-            continue
-        lowest, highest = min(part[:, 0].min(), part[:, 2].min()), max(part[:, 0].max(), part[:, 2].max())
-        size = 0
-        for row in range(_whole(lowest, len(rows)), _whole(highest, len(rows))):
-            at = _crossed_at(part, row)
-            for p in range(0, len(at) - 1, 2):
-                for col in range(_whole(at[p], len(cols)), _whole(at[p + 1], len(cols))):
-                    if size == len(buffer):
-                        buffer = np.concatenate((buffer, np.empty(size)))
-                    buffer[size] = _bilinear_one(values, rows[row], cols[col])
-                    size += 1
-        counts[k] = size
-        if size:
-            ordered = np.sort(buffer[:size])
-            low = (size - 1) // 2
-            a, b = ordered[low], ordered[min(low + 1, size - 1)]
-            found[k] = a + (b - a) * (0.5 * (size - 1) - low)
-    return found, counts
-
-
-@njit(cache=True)
-def _whole(value: float, most: int) -> int:
-    return int(min(max(np.ceil(value), 0.0), most))
-
-
-@njit(cache=True)
-def _crossed_at(part: Any, row: int) -> Any:
-    """Columns where edges cross the middle of a row, in order; an edge counts from its upper end to above its lower."""
-    at, size = np.empty(len(part)), 0
-    for e in range(len(part)):
-        r1, c1, r2, c2 = part[e]
-        if min(r1, r2) <= row < max(r1, r2):
-            at[size] = c1 + (row - r1) * (c2 - c1) / (r2 - r1)
-            size += 1
-    return np.sort(at[:size])
-
-
-@njit(cache=True)
-def _bilinear_one(values: Any, row: float, col: float) -> float:
-    ny, nx = values.shape
-    row, col = min(max(row, 0.0), ny - 1.0), min(max(col, 0.0), nx - 1.0)
-    r0, c0 = int(np.floor(row)), int(np.floor(col))
-    rn, cn = min(r0 + 1, ny - 1), min(c0 + 1, nx - 1)
-    fr, fc = row - r0, col - c0
-    north = values[r0, c0] * (1.0 - fc) + values[r0, cn] * fc
-    south = values[rn, c0] * (1.0 - fc) + values[rn, cn] * fc
-    return float(north * (1.0 - fr) + south * fr)
+def _between(place: Floats, n: int) -> tuple[Integers, Integers, Floats]:
+    """The cells on either side of fractional places (k,) among n, and the share of the way from one to the other."""
+    place = np.clip(place, 0, n - 1)
+    low = np.floor(place).astype(np.intp)
+    return low, np.minimum(low + 1, n - 1), place - low
 
 
 def raster_percentiles(geometry: Geometries, raster: Raster, percentiles: Sequence[float]) -> tuple[Floats, Integers]:
@@ -260,45 +208,13 @@ def outline_range(segments: Segments, raster: Raster, n: int) -> tuple[Floats, F
     source     along a straight line inside one bilinear patch the surface is a parabola: its ends and vertex decide
     """
     low, high = np.full(n, np.inf), np.full(n, -np.inf)
-    for start in range(0, len(segments.owner), CHUNK_SAMPLES // 16):
-        part = slice(start, start + CHUNK_SAMPLES // 16)
-        _piece_range(segments.start[part], segments.end[part], segments.owner[part], raster, low, high)
+    for begin in range(0, len(segments.owner), CHUNK_SAMPLES // 16):
+        part = slice(begin, begin + CHUNK_SAMPLES // 16)
+        ends = [*raster.geobox.rowcol(segments.start[part]), *raster.geobox.rowcol(segments.end[part])]
+        surface_kernels.widen(np.column_stack(ends) - 0.5, segments.owner[part], raster.values, low, high)
     empty = ~np.isfinite(low)
     low[empty], high[empty] = np.nan, np.nan
     return low, high
-
-
-def _piece_range(start: Floats, end: Floats, owner: Integers, raster: Raster, low: Floats, high: Floats) -> None:
-    """Widen low and high (n,) in place by the parabolas over the given segments."""
-    r1, c1 = (v - 0.5 for v in raster.geobox.rowcol(start))
-    r2, c2 = (v - 0.5 for v in raster.geobox.rowcol(end))
-    m = np.arange(len(owner))
-    cuts = [_crossings(r1, r2), _crossings(c1, c2), (m, np.zeros(len(m))), (m, np.ones(len(m)))]
-    segment = np.concatenate([cut[0] for cut in cuts])
-    t = np.concatenate([cut[1] for cut in cuts])
-    order = np.lexsort((t, segment))
-    segment, t = segment[order], t[order]
-
-    def surface(which: Integers, at: Floats) -> Floats:
-        rows, cols = r1[which] + at * (r2 - r1)[which], c1[which] + at * (c2 - c1)[which]
-        return bilinear(raster.values, rows, cols)
-
-    ends = surface(segment, t)
-    same = np.flatnonzero(segment[1:] == segment[:-1])
-    middle = surface(segment[same], 0.5 * (t[same] + t[same + 1]))
-    vertex = _vertices(ends[same], middle, ends[same + 1])
-    for values, which in ((ends, segment), (vertex, segment[same])):
-        np.minimum.at(low, owner[which], values)
-        np.maximum.at(high, owner[which], values)
-
-
-def _vertices(f0: Floats, fm: Floats, f1: Floats) -> Floats:
-    """Value at the vertex of the parabola through f(0), f(1/2), f(1) where it lies inside (0, 1); else f(1/2)."""
-    a, b = 2.0 * f0 - 4.0 * fm + 2.0 * f1, 4.0 * fm - 3.0 * f0 - f1
-    curved = np.abs(a) > 1e-12
-    at = np.where(curved, -b / np.where(curved, 2.0 * a, 1.0), 0.5)
-    inside = (at > 0.0) & (at < 1.0)
-    return np.asarray(np.where(inside, f0 + at * (b + a * at), fm))
 
 
 def bilinear(values: NDArray[Any], rows: Floats, cols: Floats) -> Floats:
@@ -306,11 +222,7 @@ def bilinear(values: NDArray[Any], rows: Floats, cols: Floats) -> Floats:
 
     values   (ny, nx) without unknown cells
     """
-    ny, nx = values.shape
-    rows, cols = np.clip(rows, 0, ny - 1), np.clip(cols, 0, nx - 1)
-    r0, c0 = np.floor(rows).astype(np.intp), np.floor(cols).astype(np.intp)
-    rn, cn = np.minimum(r0 + 1, ny - 1), np.minimum(c0 + 1, nx - 1)
-    fr, fc = rows - r0, cols - c0
+    (r0, rn, fr), (c0, cn, fc) = _between(rows, values.shape[0]), _between(cols, values.shape[1])
     north = values[r0, c0] * (1.0 - fc) + values[r0, cn] * fc
     south = values[rn, c0] * (1.0 - fc) + values[rn, cn] * fc
     return np.asarray(north * (1.0 - fr) + south * fr, dtype=np.float64)
@@ -320,13 +232,6 @@ def surface_at(raster: Raster, xy: ArrayLike) -> Floats:
     """Bilinear value (k,) f8 of a raster without unknown cells at frame points (k, 2); level beyond its edge."""
     rows, cols = raster.geobox.rowcol(xy)
     return bilinear(raster.values, rows - 0.5, cols - 0.5)
-
-
-def _crossings(a: Floats, b: Floats) -> tuple[Integers, Floats]:
-    """(segment, parameter t) of every whole number strictly between a and b (m,)."""
-    first, last = np.floor(np.minimum(a, b)) + 1.0, np.ceil(np.maximum(a, b))
-    segment, step = _expand(np.maximum(last - first, 0.0).astype(np.int64))
-    return segment, (first[segment] + step - a[segment]) / (b - a)[segment]
 
 
 def _expand(counts: Integers) -> tuple[Integers, Integers]:

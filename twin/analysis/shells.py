@@ -43,13 +43,14 @@ def check_shells(solids: Solids, crossing: Mask | None = None) -> Integers:
     result = np.zeros(len(solids), np.int64)
     edges = _Edges(solids)
     turned = edges.lonely & edges.doubled
+    folded, short = _poor_faces(solids.vertices, solids.faces, solids.face_offset)
     for code, wrong in (
         (405, ~(solids.volumes() > 0.0)),
         (303, edges.crowded | _fans(solids, edges.twin)),
         (307, turned),
         (302, edges.lonely & ~turned),
-        (104, _any(solids, _flat(solids))),
-        (102, _any(solids, _short(solids))),
+        (104, folded),
+        (102, short),
         (301, np.diff(solids.face_offset) < 4),
     ):
         result[wrong] = code
@@ -68,36 +69,8 @@ class _Edges:
     """
 
     def __init__(self, solids: Solids) -> None:
-        same, opposite, self.twin = _pairs(solids.faces, solids.face_offset, max(len(solids.vertices), 1))
-        owner = np.repeat(solids.face_owner(), 3)
-
-        def any_of(wrong: Mask) -> Mask:
-            return np.asarray(np.bincount(owner, weights=wrong, minlength=len(solids)) > 0)
-
-        self.lonely = any_of(opposite == 0)
-        self.doubled = any_of((same == 2) & (opposite == 0))
-        self.crowded = any_of(same + opposite > 2)
-
-
-def _any(solids: Solids, wrong: Mask) -> Mask:
-    return np.asarray(np.bincount(solids.face_owner(), weights=wrong, minlength=len(solids)) > 0)
-
-
-def _sides(solids: Solids) -> NDArray[np.float64]:
-    """(m, 3) lengths of the sides of every face."""
-    a, b, c = (solids.vertices[solids.faces[:, k]] for k in range(3))
-    return np.sqrt(np.stack([((b - a) ** 2).sum(1), ((c - b) ** 2).sum(1), ((a - c) ** 2).sum(1)], axis=1))
-
-
-def _short(solids: Solids) -> Mask:
-    # A side of exactly SNAP on the grid of corners is no error; the last digit may say less.
-    return np.asarray(_sides(solids).min(axis=1, initial=np.inf) < SNAP * (1.0 - 1e-4))
-
-
-def _flat(solids: Solids) -> Mask:
-    a, b, c = (solids.vertices[solids.faces[:, k]] for k in range(3))
-    twice = np.sqrt((np.cross(b - a, c - a) ** 2).sum(axis=1))
-    return np.asarray(~(twice > 1e-8 + 1e-7 * _sides(solids).max(axis=1, initial=0.0)))
+        self.twin, wrong = _pairs(solids.faces, solids.face_offset, max(len(solids.vertices), 1))
+        self.lonely, self.doubled, self.crowded = wrong
 
 
 def _fans(solids: Solids, twin: Integers) -> Mask:
@@ -116,11 +89,37 @@ def _fans(solids: Solids, twin: Integers) -> Mask:
 
 
 @njit(cache=True)
+def _poor_faces(vertices: Any, faces: Any, offset: Any) -> Any:
+    """(b,) True where a face of a solid is folded flat, and where one has a side shorter than SNAP."""
+    folded, short = np.zeros(len(offset) - 1, np.bool_), np.zeros(len(offset) - 1, np.bool_)
+    for k in range(len(offset) - 1):
+        for f in range(offset[k], offset[k + 1]):
+            ux, uy, uz, u = _side(vertices, faces[f, 0], faces[f, 1])
+            _, _, _, v = _side(vertices, faces[f, 1], faces[f, 2])
+            wx, wy, wz, w = _side(vertices, faces[f, 0], faces[f, 2])
+            nx, ny, nz = uy * wz - uz * wy, uz * wx - ux * wz, ux * wy - uy * wx
+            if not np.sqrt(nx * nx + ny * ny + nz * nz) > 1e-8 + 1e-7 * max(u, v, w):
+                folded[k] = True
+            # A side of exactly SNAP on the grid of corners is no error; the last digit may say less.
+            if min(u, v, w) < SNAP * (1.0 - 1e-4):
+                short[k] = True
+    return folded, short
+
+
+@njit(cache=True)
+def _side(vertices: Any, a: int, b: int) -> Any:
+    """(x, y, z) from vertex a to b, and its length."""
+    x, y, z = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
+    return x, y, z, np.sqrt(x * x + y * y + z * z)
+
+
+@njit(cache=True)
 def _pairs(faces: Any, offset: Any, n: int) -> Any:
-    """For the edge from each face corner to the next: how often it is there, how often its opposite is, and the first
-    corner where that begins, -1 where none; (3m,) each, solid by solid, of n vertices in all."""
-    same, opposite = np.empty(3 * len(faces), np.int64), np.empty(3 * len(faces), np.int64)
+    """For the edge from each face corner to the next, the first corner where its opposite begins, -1 where none (3m,);
+    (3, b) True where a solid, of n vertices in all, has an edge without opposite, one of these twice in one direction,
+    and one with more than two faces."""
     twin = np.full(3 * len(faces), -1, np.int64)
+    wrong = np.zeros((3, len(offset) - 1), np.bool_)
     for k in range(len(offset) - 1):
         first, size = 3 * offset[k], 3 * (offset[k + 1] - offset[k])
         key = np.empty(size, np.int64)
@@ -132,11 +131,46 @@ def _pairs(faces: Any, offset: Any, n: int) -> Any:
         for e in range(size):
             back = (key[e] % n) * n + key[e] // n
             low = np.searchsorted(ordered, back)
-            same[first + e] = np.searchsorted(ordered, key[e], side="right") - np.searchsorted(ordered, key[e])
-            opposite[first + e] = np.searchsorted(ordered, back, side="right") - low
-            if opposite[first + e]:
+            same = np.searchsorted(ordered, key[e], side="right") - np.searchsorted(ordered, key[e])
+            opposite = np.searchsorted(ordered, back, side="right") - low
+            if opposite:
                 twin[first + e] = first + order[low]
-    return same, opposite, twin
+            else:
+                wrong[0, k] = True
+                wrong[1, k] |= same == 2
+            wrong[2, k] |= same + opposite > 2
+    return twin, wrong
+
+
+@njit(cache=True)
+def ground_rims(vertices: Any, faces: Any, offset: Any, ground: Any) -> Any:
+    """Where the ground of solids ends.
+
+    ground    (m,) bool, which faces are ground
+    returns   (e, 2) i8, ends of the edges of ground faces that no ground face of the same solid has the other way
+              round; (e,) i8, solid of each, ascending; (b,) f8, height of the lowest ground vertex, NaN where none
+    """
+    rim, owner = np.empty((3 * len(faces), 2), np.int64), np.empty(3 * len(faces), np.int64)
+    base, found = np.full(len(offset) - 1, np.nan), 0
+    for k in range(len(offset) - 1):
+        mine = np.flatnonzero(ground[offset[k] : offset[k + 1]]) + offset[k]
+        if not len(mine):
+            continue
+        ends = np.empty((3 * len(mine), 2), np.int64)
+        for e in range(len(ends)):
+            f = mine[e // 3]
+            ends[e, 0], ends[e, 1] = faces[f, e % 3], faces[f, (e + 1) % 3]
+        n = ends[:, 0].max() + 1
+        key = np.sort(ends[:, 0] * n + ends[:, 1])
+        base[k] = np.inf
+        for a, b in ends:
+            base[k] = min(base[k], vertices[a, 2])
+            back = b * n + a
+            place = np.searchsorted(key, back)
+            if place == len(key) or key[place] != back:
+                rim[found, 0], rim[found, 1], owner[found] = a, b, k
+                found += 1
+    return rim[:found], owner[:found], base
 
 
 @njit(cache=True)
