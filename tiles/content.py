@@ -111,6 +111,9 @@ def _vertex_colours(
     srgb = colours.face_colours(
         solids.surface[face], solids.material[face], colours.use_colours(functions, base[:, :2])[owner]
     )
+    if solids.skin is not None:
+        worn = solids.skin.colour[face]
+        srgb = np.where(worn[:, 3:] > 0, worn[:, :3] / 255.0, srgb)
     z = solids.vertices[:, 2]
     low = np.minimum.reduceat(z, solids.vertex_offset[:-1])
     high = np.maximum.reduceat(z, solids.vertex_offset[:-1])

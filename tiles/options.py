@@ -14,8 +14,12 @@ class ModelTiles:
     root_bytes: int = option(100_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes on the wire of a root tile.")
     inner_bytes: int = option(120_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile with children.")
     leaf_bytes: int = option(200_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile without children.")
-    l2_reach: float = option(
-        4000.0, unit="m", min=100.0, max=20_000.0, doc="Camera distance within which every block is loaded (1080p)."
+    coarse: float = option(
+        2.0,
+        unit="m",
+        min=0.1,
+        max=50.0,
+        doc="How far the first coarse level may move an outline; every level above moves twice as far or more.",
     )
     l3_reach: float = option(
         2600.0, unit="m", min=100.0, max=20_000.0, doc="Camera distance within which every L3 model is loaded (1080p)."

@@ -11,21 +11,27 @@ from typing import Any
 import numpy as np
 import orjson
 
-from tiles import imagery, models
+from tiles import ancient, imagery, models
 from tiles.compress import write_all
+from tiles.lod import build as lod
 from tiles.options import TileOptions
+from tiles.shelf import Shelf
 from tiles.terrain import pyramid
+from tiles.tilesets import lonlat_bounds, write_tileset
 from twin.city import City
 from twin.features import Layer
-from twin.meshes import Solids, concatenate
+from twin.meshes import concatenate
 from twin.options import as_table
 from twin.outcome import Outcome, Report
-from twin.store.protocol import Item
+from twin.store.protocol import MANIFEST, Item
 from twin.workers import Workers
 
 __all__ = ["TileOptions", "build"]
 
 logger = logging.getLogger(__name__)
+
+_LEAST_ERROR = 512.0
+"""m: a city is looked for from some 50 km, however low it is."""
 
 _CLASS_LAYERS = ("building_l2", "building")
 
@@ -35,7 +41,8 @@ def build(city: City, options: TileOptions, workers: Workers) -> Report:
 
     Nothing is published unless all of it was written. `build.json` tells what is there: version, tilesets (id, url,
     counts, bounds), terrain (url, levels, bounds, gap to the relief), imagery (one entry per picture: url, zooms,
-    bounds), fill (colour of the land around), attributions. Its urls are relative to the published folder.
+    bounds), fill (colour of the land around), attributions. Its urls are relative to the published folder. Contents of
+    tilesets lie under the hash of their bytes beside the versions; `manifest.json` names those that a version needs.
     raises  MissingInputError where the store has neither model, relief nor orthophoto
     """
     store = city.store
@@ -45,13 +52,8 @@ def build(city: City, options: TileOptions, workers: Workers) -> Report:
     version = version_of(inputs, options)
     staging = store.stage_tiles()
     told: dict[str, Any] = {"version": version, "city": city.id}
-    buildings = _buildings(city)
-    solids = {name: _solids(city, name) for name in ("l2", "l3")}
-    outcomes: list[Outcome] = []
-    tilesets = []
-    for model in _models(solids, buildings, outcomes):
-        tilesets.append(models.build_tileset(model, staging, version, options.models, workers))
-    told["tilesets"] = tilesets
+    shelf = Shelf(store.tiles_dir, options.models.brotli_quality)
+    told["tilesets"], kept, outcomes = _tilesets(city, options, shelf, (staging, version), workers)
     relief = store.read_raster("relief") if store.has("raster", "relief") else None
     told["terrain"] = (
         pyramid.build_terrain(relief, staging, options.terrain, workers, _credit(inputs, "relief"))
@@ -63,10 +65,71 @@ def build(city: City, options: TileOptions, workers: Workers) -> Report:
     told["fill"] = pictures["fill"] if pictures else None
     told["attributions"] = sorted({item.lineage.attribution for item in inputs if item.lineage.attribution})
     write_all(staging / "build.json", orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    (staging / MANIFEST).write_bytes(orjson.dumps(kept, option=orjson.OPT_INDENT_2))
     store.publish_tiles(staging, version)
-    report = Report("tiles", sum(t["objects"] for t in tilesets), tuple(outcomes), _figures(told, pictures or {}))
+    report = Report("tiles", sum(t["objects"] for t in told["tilesets"]), outcomes, _figures(told, pictures or {}))
     store.write_document("tiles_report", report.as_dict())
     return report
+
+
+def _tilesets(
+    city: City, options: TileOptions, shelf: Shelf, place: tuple[Path, str], workers: Workers
+) -> tuple[list[dict[str, Any]], dict[str, list[str]], tuple[Outcome, ...]]:
+    """(what build.json tells of every tileset, names on the shelves that they need, what could not be drawn)."""
+    outcomes: list[Outcome] = []
+    old = _ancient(city, outcomes)
+    shown = frozenset(old.solids.owner.tolist()) if old is not None else frozenset()
+    entries, notes = [], []
+    index = city.store.model_index("l2") if city.store.has("model", "l2") else []
+    if index:
+        setting = lod.Setting(city.store, shelf, options.models, shown, _maker(city, options, shown))
+        plan = lod.plan(index, setting)
+        made = lod.build(plan, setting, workers)
+        outcomes += made.outcomes
+        notes = sorted(f"{part.key}.arrow" for part in plan.walk())
+        if made.tile.content is not None:
+            error = max(_LEAST_ERROR, 2.0 * made.tallest)
+            entry = write_tileset("l2", made.tile, place[0], shelf, place[1], error)
+            entries.append(entry | {"objects": entry["features"], "bounds": _bounds(city, "l2")})
+    if old is not None:
+        root, largest = ancient.build(old, options.models, shelf, workers)
+        entry = write_tileset("l3", root, place[0], shelf, place[1], 2.0 * largest)
+        entries.append(
+            entry
+            | {
+                "objects": len(set(old.solids.owner.tolist())),
+                "reach": options.models.l3_reach,
+                "bounds": _bounds(city, "l3"),
+            }
+        )
+    kept = {"content": sorted({name for entry in entries for name in entry.pop("contents")}), "made": notes}
+    return entries, kept, tuple(outcomes)
+
+
+def _bounds(city: City, name: str) -> list[float]:
+    extent = city.store.item("model", name).extent
+    return lonlat_bounds(city.frame, extent or (0.0, 0.0, 0.0, 0.0))
+
+
+def _maker(city: City, options: TileOptions, shown: frozenset[str]) -> str:
+    """What the tiles of L2 depend on beside the cells below them."""
+    told = [_writer(), as_table(options.models), repr(city.frame), sorted(shown)]
+    return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _ancient(city: City, outcomes: list[Outcome]) -> models.Model | None:
+    """The L3 model ready to be cut; parts without a face are left out and named."""
+    if not city.store.has("model", "l3"):
+        return None
+    batches = [batch for _, batch in city.store.read_model("l3")]
+    if not batches:
+        return None
+    solids = concatenate(batches)
+    drawn = models.has_surface(solids)
+    outcomes += [Outcome(oid, "skipped", models.UNSEEN, "tiles") for oid in solids.oid[~drawn].tolist()]
+    if not drawn.any():
+        return None
+    return models.parts(solids.take(np.flatnonzero(drawn)), _buildings(city))
 
 
 def version_of(inputs: list[Item], options: TileOptions) -> str:
@@ -99,39 +162,6 @@ def _buildings(city: City) -> Layer | None:
         if city.store.has("layer", name):
             return city.store.read_layer(name)
     return None
-
-
-def _solids(city: City, name: str) -> Solids | None:
-    if not city.store.has("model", name):
-        return None
-    batches = [batch for _, batch in city.store.read_model(name)]
-    whole = concatenate(batches) if batches else None
-    return whole if whole is not None and len(whole) else None
-
-
-def _models(solids: dict[str, Solids | None], buildings: Layer | None, outcomes: list[Outcome]) -> list[models.Model]:
-    """The models ready to be cut; solids without a face are left out and named."""
-    ready = []
-    l2, l3 = (_drawable(solids[name], name, outcomes) for name in ("l2", "l3"))
-    shown = frozenset(l3.owner.tolist()) if l3 is not None else frozenset()
-    if l2 is not None:
-        ready.append(models.blocks(l2, buildings, shown))
-    if l3 is not None:
-        ready.append(models.parts(l3, buildings))
-    return ready
-
-
-def _drawable(solids: Solids | None, name: str, outcomes: list[Outcome]) -> Solids | None:
-    if solids is None:
-        return None
-    drawn = models.has_surface(solids)
-    outcomes += [
-        Outcome(oid, "skipped", f"没有可见的面或坐标无效 / no visible face or no valid place in model {name}", "tiles")
-        for oid in solids.oid[~drawn].tolist()
-    ]
-    if drawn.all():
-        return solids
-    return solids.take(np.flatnonzero(drawn)) if drawn.any() else None
 
 
 def _credit(inputs: list[Item], prefix: str) -> str:

@@ -40,7 +40,8 @@ def check_tiles(place: City | Path | str) -> Report:
         check_terrain(folder / told["terrain"]["url"], found)
     if told.get("imagery"):
         check_imagery(folder, told["imagery"], found)
-    check_copies(folder, found)
+    for shelf in (folder, folder.parent / "content"):
+        check_copies(shelf, found)
     return found.report()
 
 

@@ -9,12 +9,15 @@ import pytest
 from affine import Affine
 
 from tests.tiles.scenes import DATONG, town
-from tiles import imagery, models
+from tiles import ancient, imagery, models
 from tiles.checks.findings import Findings
 from tiles.checks.ground import check_copies, check_imagery, check_terrain
 from tiles.checks.tileset import Walk, walk_tileset
+from tiles.lod import build as lod
 from tiles.options import ImageTiles, ModelTiles, TerrainTiles
+from tiles.shelf import Shelf
 from tiles.terrain import pyramid
+from tiles.tilesets import write_tileset
 from twin.grid import GeoBox, Raster
 from twin.lineage import Lineage
 from twin.store.folder import FolderStore
@@ -24,11 +27,17 @@ BOX = GeoBox((60, 60), Affine(20.0, 0.0, DATONG.origin[0] - 600, 0.0, -20.0, DAT
 
 
 def write_blocks(folder, workers):
-    models.build_tileset(models.blocks(town(200), None, frozenset()), folder, "v", ModelTiles(), workers)
+    store = FolderStore(folder.parent / f"{folder.name}-store", DATONG)
+    store.write_model("l2", [("a", town(200))], Lineage("made in code"))
+    setting = lod.Setting(store, Shelf(folder), ModelTiles(leaf_bytes=10_000), frozenset(), "test")
+    made = lod.build(lod.plan(store.model_index("l2"), setting), setting, workers)
+    write_tileset("l2", made.tile, folder / "v", setting.shelf, "v", 512.0)
 
 
 def write_parts(folder, workers):
-    models.build_tileset(models.parts(town(200), None), folder, "v", ModelTiles(), workers)
+    shelf = Shelf(folder)
+    root, largest = ancient.build(models.parts(town(200), None), ModelTiles(), shelf, workers)
+    write_tileset("l3", root, folder / "v", shelf, "v", largest)
 
 
 def write_terrain(folder, workers):

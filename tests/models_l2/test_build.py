@@ -161,7 +161,7 @@ def test_an_empty_layer_is_said_and_leaves_an_empty_model(city_with):
     report = build(city, L2Options(), Workers())
     assert report.done == 0
     assert any("empty" in line for line in report.warnings)
-    assert city.store.model_cells("l2") == []
+    assert city.store.model_index("l2") == []
 
 
 def test_without_buildings_the_message_names_the_stage_to_run(city_with):

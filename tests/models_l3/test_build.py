@@ -116,7 +116,7 @@ def test_the_same_input_gives_the_same_bytes(town, report) -> None:
 
 
 def test_cells_hold_their_owners_and_are_sorted(report, town) -> None:
-    cells = town.store.model_cells("l3")
+    cells = [cell.name for cell in town.store.model_index("l3")]
     assert all(cell.startswith("c_") for cell in cells)
     for _, solids in town.store.read_model("l3"):
         assert solids.oid.tolist() == sorted(solids.oid.tolist())

@@ -32,6 +32,7 @@ def encoded(solids, sink=0.0):
         "storeys": np.full(len(solids), np.nan),
         "lod": objects(["1.2"] * len(solids)),
         "has_l3": np.arange(len(solids)) % 2 == 1,
+        "members": np.ones(len(solids)),
     }
     return content.encode(mesh, BLOCKS, columns), matrix, mesh
 

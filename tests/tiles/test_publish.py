@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import shapely
 from affine import Affine
 
 import twin
@@ -16,14 +15,14 @@ from tiles.options import ImageTiles, ModelTiles, TerrainTiles
 from tiles.publish import TileOptions, build, version_of
 from tiles.validity import check_tiles
 from twin.errors import MissingInputError
-from twin.features import Layer, objects
+from twin.features import objects
 from twin.grid import GeoBox, Raster
 from twin.lineage import Lineage
 from twin.workers import Workers
 
 LINEAGE = Lineage("made in code", attribution="© nobody")
 QUICK = TileOptions(
-    ModelTiles(root_bytes=20_000, inner_bytes=20_000, leaf_bytes=40_000),
+    ModelTiles(root_bytes=20_000, inner_bytes=20_000, leaf_bytes=20_000),
     TerrainTiles(apron=500.0, max_level=12),
     ImageTiles(min_zoom=12),
 )
@@ -93,11 +92,16 @@ def test_build_json_tells_what_is_there(city):
     assert told["attributions"] == ["© nobody"]
 
 
+def leaves(tile):
+    return [leaf for child in tile.get("children", []) for leaf in leaves(child)] or [tile]
+
+
 def test_blocks_that_l3_shows_are_marked(city):
     _, folder = city.store.current_tiles()
     marked = {}
-    for path in sorted((folder / "l2").rglob("*.glb")):
-        table = metadata.read_table(glb.read(path))
+    document = json.loads((folder / "l2/tileset.json").read_bytes())
+    for tile in leaves(document["root"]):
+        table = metadata.read_table(glb.read(folder / "l2" / tile["content"]["uri"]))
         marked |= dict(zip(table["oid"].tolist(), table["has_l3"].tolist(), strict=True))
     assert [oid for oid, has in marked.items() if has] == ["b000003"]
 
@@ -121,29 +125,6 @@ def test_the_version_follows_inputs_and_options(city):
     assert first == version_of(items, QUICK)
     assert first != version_of(items[:1], QUICK)
     assert first != version_of(items, TileOptions())
-
-
-def test_columns_of_the_layer_fill_what_the_solids_do_not_say(tmp_path):
-    place = make_city(tmp_path / "c", n=20)
-    solids = town(20)
-
-    place.store.write_model("l2", [("a", replace(solids, attributes={}))], LINEAGE)
-    place.store.remove("model", "l3")
-    layer = Layer.build(
-        "building",
-        place.frame,
-        solids.oid[:10],
-        [None] * 10,
-        {"name": ["楼"] * 10, "height_m": np.arange(10.0) + 3, "height_evidence": ["dsm"] * 10},
-    )
-
-    layer = replace(layer, geometry=objects([shapely.box(k, 0, k + 1, 1) for k in range(10)]))
-    place.store.write_layer("building_l2", layer, LINEAGE)
-    build(place, QUICK, Workers(1))
-    table = metadata.read_table(glb.read(place.store.current_tiles()[1] / "l2/0/0_0.glb"))
-    assert table["height"].tolist() == [*(np.arange(10.0) + 3).tolist(), *[-9999.0] * 10]
-    assert table["evidence"].tolist() == ["dsm"] * 10 + ["unknown"] * 10
-    assert table["name"].tolist() == ["楼"] * 10 + [""] * 10
 
 
 def test_a_solid_without_a_visible_face_is_an_outcome_and_not_a_failure(tmp_path):

@@ -7,24 +7,25 @@ import numpy as np
 import pytest
 
 from tests.tiles.scenes import town
+from tests.tiles.test_lod import build
 from tiles import glb
-from tiles.models import blocks, build_tileset
-from tiles.options import ModelTiles
 from tiles.validity import check_tileset
-from twin.workers import Workers
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sound")
-    options = ModelTiles(root_bytes=10_000, inner_bytes=12_000, leaf_bytes=20_000)
-    build_tileset(blocks(town(300), None, frozenset()), folder, "v", options, Workers(1))
-    return folder / "l2"
+    build(folder, town(300, side=1000.0))
+    return folder
 
 
 @pytest.fixture
 def place(sound, tmp_path):
-    return shutil.copytree(sound, tmp_path / "l2")
+    return shutil.copytree(sound, tmp_path / "city") / "v" / "l2"
+
+
+def root_of(place):
+    return place / json.loads((place / "tileset.json").read_bytes())["root"]["content"]["uri"]
 
 
 def spoil_json(place, change):
@@ -35,7 +36,7 @@ def spoil_json(place, change):
 
 
 def spoil_glb(place, change):
-    file = place / "0/0_0.glb"
+    file = root_of(place)
     document, binary = glb.unpack(file.read_bytes())
     binary = bytearray(binary)
     change(document, binary)
@@ -146,7 +147,7 @@ def test_a_spoiled_content_is_told(place, change, words):
 
 
 def test_a_cut_content_is_one_line_and_the_rest_is_still_checked(place):
-    file = place / "0/0_0.glb"
+    file = root_of(place)
     file.write_bytes(file.read_bytes()[:1000])
     report = check_tileset(place)
     assert len(report.outcomes) == 1

@@ -80,7 +80,7 @@ def _outside_region(region: Floats, points: Floats) -> float:
 class Walk:
     """What a check carries along: findings, columns met, tilesets above (against cycles).
 
-    oids    one array per content that has an oid column
+    oids    one array per content that has an oid column and is drawn when all is loaded: not where children replace it
     """
 
     found: Findings
@@ -162,8 +162,9 @@ def _tile(
         _implicit(tile, implicit, where, found)
         return world, volumes, error
     found.require(not ("content" in tile and "contents" in tile), where, "both content and contents")
+    lasting = refine == "ADD" or not tile.get("children")
     for entry in tile.get("contents", [tile["content"]] if "content" in tile else []):
-        _content(entry, path, (world, volumes), walk, where)
+        _content(entry, path, (world, volumes, lasting), walk, where)
     return world, volumes, error
 
 
@@ -222,9 +223,9 @@ def _implicit(tile: Mapping[str, Any], implicit: Mapping[str, Any], where: str, 
 
 
 def _content(
-    entry: Mapping[str, Any], path: Path, place: tuple[Floats, tuple[Volume, ...]], walk: Walk, where: str
+    entry: Mapping[str, Any], path: Path, place: tuple[Floats, tuple[Volume, ...], bool], walk: Walk, where: str
 ) -> None:
-    found, (world, volumes) = walk.found, place
+    found, (world, volumes, lasting) = walk.found, place
     uri = entry.get("uri", "")
     if not found.require(uri and "://" not in uri and not uri.startswith("/"), where, f"content uri {uri!r}"):
         return
@@ -241,11 +242,11 @@ def _content(
     elif file.suffix == ".json" and "root" in (read_json(file, walk.name(file), found) or {}):
         walk_tileset(file, walk, world, volumes)
     else:
-        _gltf(file, world, volumes, walk)
+        _gltf(file, (world, volumes, lasting), walk)
 
 
-def _gltf(file: Path, world: Floats, volumes: tuple[Volume, ...], walk: Walk) -> None:
-    found, where = walk.found, walk.name(file)
+def _gltf(file: Path, place: tuple[Floats, tuple[Volume, ...], bool], walk: Walk) -> None:
+    found, where, (world, volumes, lasting) = walk.found, walk.name(file), place
     found.checked += 1
     try:
         gltf = glb.read(file, where)
@@ -254,7 +255,7 @@ def _gltf(file: Path, world: Floats, volumes: tuple[Volume, ...], walk: Walk) ->
         found.fault(where, f"cannot be opened: {error}")
         return
     found.count("contents")
-    if "oid" in _columns(gltf):
+    if lasting and "oid" in _columns(gltf):
         # A table that does not open is told by check_gltf already.
         with contextlib.suppress(SourceError):
             walk.oids.append((where, read_table(gltf)["oid"]))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,18 @@ from twin.frames import Frame
 from twin.grid import Bounds
 from twin.meshes import Skin, Solids, Texture
 from twin.points import PointCloud, merge_points
+from twin.store.protocol import ModelCell
 
 _LISTS = {"vertices": pa.float64(), "faces": pa.int32(), "surface": pa.uint8(), "material": pa.uint8()}
 _SKIN = {"colour": pa.uint8(), "texture": pa.int32(), "uv": pa.float32()}
 
 
 def write_solids(path: Path, batches: Iterable[tuple[str, Solids]], skinned: bool = False) -> dict[str, Any]:
-    """Write the cells as they come; returns {"cells": [...], "count": solids, "extent": bounds or None}.
+    """Write the cells as they come; returns {"count": solids, "extent": bounds or None}.
 
     skinned     whether the file has columns for skins; they cost nothing but offsets where a batch is bare
     raises      StoreError for a batch with a skin in a file without such columns
     """
-    cells: list[str] = []
     count, extents, writer = 0, [], None
     with pa.OSFile(str(path), "wb") as sink:
         for cell, solids in batches:
@@ -38,14 +39,13 @@ def write_solids(path: Path, batches: Iterable[tuple[str, Solids]], skinned: boo
             batch, textures = _solids_to_batch(solids, skinned)
             if writer is None:
                 writer = pa.ipc.new_file(sink, batch.schema)
-            writer.write_batch(batch, custom_metadata={"cell": cell} | textures)
-            cells.append(cell)
+            writer.write_batch(batch, custom_metadata={"cell": cell, "about": _about(solids, textures)} | textures)
             count += len(solids)
             extents.append(solids.bounds)
         if writer is None:
             writer = pa.ipc.new_file(sink, _solids_to_batch(Solids.empty(Frame("")), skinned)[0].schema)
         writer.close()
-    return {"cells": cells, "count": count, "extent": _union(extents)}
+    return {"count": count, "extent": _union(extents)}
 
 
 def read_solids(path: Path, frame: Frame, cells: Iterable[str] | None = None) -> Iterator[tuple[str, Solids]]:
@@ -59,6 +59,32 @@ def read_solids(path: Path, frame: Frame, cells: Iterable[str] | None = None) ->
             if wanted is None or cell in wanted:
                 solids = _solids_from_batch(batch, frame)
                 yield cell, replace(solids, skin=_skin_from_batch(batch, metadata.get(b"textures")))
+
+
+def index_solids(path: Path) -> list[ModelCell]:
+    """What lies in every cell, in the order they were written; no mesh is read."""
+    with pa.memory_map(str(path)) as source:
+        reader = _reader(source, path)
+        told = [reader.get_batch_with_custom_metadata(k)[1] for k in range(reader.num_record_batches)]
+    if any(b"about" not in metadata for metadata in told):
+        raise StoreError(f"{path.name}: written by an older version; run the stage that made it again")
+    return [ModelCell(metadata[b"cell"].decode(), **json.loads(metadata[b"about"])) for metadata in told]
+
+
+def _about(solids: Solids, textures: Mapping[str, str]) -> str:
+    """Digest and extent of a cell as JSON, so that a reader knows what changed without opening it."""
+    digest = hashlib.blake2b(digest_size=16)
+    columns = {name: getattr(solids, name) for name in (*_LISTS, "oid", "lod", "vertex_offset", "face_offset")}
+    columns |= {f"@{name}": values for name, values in sorted(solids.attributes.items())}
+    if solids.skin is not None and not solids.skin.is_bare:
+        columns |= {f"skin {name}": getattr(solids.skin, name) for name in _SKIN}
+    for name, values in columns.items():
+        words = "\0".join(values.tolist()).encode() if values.dtype == object else values.tobytes()
+        digest.update(f"{name} {len(values)}".encode())
+        digest.update(words)
+    digest.update(json.dumps(textures).encode())
+    about = {"digest": digest.hexdigest(), "bounds": solids.bounds, "count": len(solids), "faces": len(solids.faces)}
+    return json.dumps(about)
 
 
 def write_clouds(path: Path, clouds: Iterable[PointCloud]) -> dict[str, Any]:

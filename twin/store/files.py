@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import filecmp
-import json
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -24,10 +22,11 @@ from twin.grid import Bounds, GeoBox, Raster, require_same_frame
 from twin.lineage import Lineage
 from twin.meshes import Solids
 from twin.points import PointCloud
-from twin.store.catalog import digest_of, write_atomic
+from twin.store import published
+from twin.store.catalog import digest_of
 from twin.store.images import ImageShelf
 from twin.store.journal import Journal
-from twin.store.protocol import ImageSource, Item, RasterWriter
+from twin.store.protocol import ImageSource, Item, ModelCell, RasterWriter
 from twin.store.query import Page, Where
 
 _FOLDERS = {
@@ -284,7 +283,7 @@ class FileStore(ABC):
         try:
             with self._place("model", name) as beside:
                 told = columnar.write_solids(beside, shelved, skinned=images is not None)
-                extra = {"cells": told["cells"]} | ({"images": sorted(worn)} if images is not None else {})
+                extra = {"images": sorted(worn)} if images is not None else {}
                 return self._keep(beside, Item("model", name, "", lineage, told["extent"], told["count"], extra))
         finally:
             self._sweep_images()
@@ -310,44 +309,24 @@ class FileStore(ABC):
         self.item("model", name)
         return columnar.read_solids(self.path("model", name), self.frame, cells)
 
-    def model_cells(self, name: str) -> list[str]:
-        """The cells of a model."""
-        return list(self.item("model", name).extra["cells"])
+    def model_index(self, name: str) -> list[ModelCell]:
+        """What lies in every cell of a model, in the order they were written; no mesh is read."""
+        from twin.store import columnar
+
+        self.item("model", name)
+        return columnar.index_solids(self.path("model", name))
 
     def stage_tiles(self) -> Path:
         """A fresh empty folder beside the published tiles."""
-        self.tiles_dir.mkdir(parents=True, exist_ok=True)
-        staging = self.tiles_dir / f".staging-{os.getpid()}"
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir()
-        return staging
+        return published.stage(self.tiles_dir)
 
     def publish_tiles(self, staging: Path, version: str) -> Path:
         """Make the staged folder the published one; the version before it stays for clients that still read it."""
-        before = self.current_tiles()
-        target = self.tiles_dir / version
-        if target.exists() and _same_files(target, staging):
-            shutil.rmtree(staging)
-        else:
-            damaged = self.tiles_dir / f".staging-damaged-{os.getpid()}"
-            if target.exists():
-                target.replace(damaged)
-            staging.replace(target)
-            shutil.rmtree(damaged, ignore_errors=True)
-        write_atomic(self.tiles_dir / "current.json", json.dumps({"version": version}).encode())
-        keep = {version, before[0] if before else version}
-        for folder in self.tiles_dir.iterdir():
-            if folder.is_dir() and folder.name not in keep:
-                shutil.rmtree(folder)
-        return target
+        return published.publish(self.tiles_dir, staging, version)
 
     def current_tiles(self) -> tuple[str, Path] | None:
         """(version, folder) of the published tiles; None where nothing is published."""
-        pointer = self.tiles_dir / "current.json"
-        if not pointer.exists():
-            return None
-        version = str(json.loads(pointer.read_text(encoding="utf-8"))["version"])
-        return version, self.tiles_dir / version
+        return published.current(self.tiles_dir)
 
     @contextmanager
     def _place(self, kind: str, name: str) -> Iterator[Path]:
@@ -379,9 +358,3 @@ class FileStore(ABC):
         self.catalog.put(item)
         self.journal.forget(item.kind, item.name)
         return item
-
-
-def _same_files(a: Path, b: Path) -> bool:
-    """True where two folders hold the same names and bytes."""
-    names = [sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()) for root in (a, b)]
-    return names[0] == names[1] and not filecmp.cmpfiles(a, b, names[0], shallow=False)[1]

@@ -26,6 +26,10 @@ KINDS = ("layer", "raster", "points", "model", "document")
 KEPT_VERSIONS = 20
 
 
+MANIFEST = "manifest.json"
+"""In the folder of published tiles: {"content": names, "made": names} of the files on the shelves that it needs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One line of the catalogue.
@@ -92,6 +96,21 @@ class Changes:
             **{key: getattr(self, key).tolist() for key in classes},
             "columns": {key: oids.tolist() for key, oids in self.columns.items()},
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCell:
+    """A cell of a model, as far as it is known without reading it.
+
+    digest      changes with any byte of its solids          bounds  (xmin, ymin, xmax, ymax), frame m
+    count, faces    how many solids and faces
+    """
+
+    name: str
+    digest: str
+    bounds: Bounds
+    count: int
+    faces: int
 
 
 class RasterWriter(Protocol):
@@ -269,8 +288,8 @@ class Store(Protocol):
     def read_image(self, name: str) -> bytes:
         """A picture that the faces of a model wear, as delivered; NotFoundError where there is none."""
 
-    def model_cells(self, name: str) -> list[str]:
-        """The cells of a model."""
+    def model_index(self, name: str) -> list[ModelCell]:
+        """What lies in every cell of a model, in the order they were written; no mesh is read."""
 
     def write_document(self, name: str, data: Mapping[str, Any], lineage: Lineage | None = None) -> Item:
         """Keep a JSON document."""

@@ -1,74 +1,32 @@
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
 from dataclasses import replace
 
-import brotli
 import numpy as np
-import pytest
 
 from tests.tiles.scenes import DATONG, boxes, town
-from tiles import glb, metadata, models, scheme
-from tiles.models import blocks, build_tileset
+from tiles import ancient, glb, metadata, models, scheme
 from tiles.options import ModelTiles
+from tiles.shelf import Shelf
+from tiles.tilesets import write_tileset
 from tiles.validity import check_tileset
 from twin.features import objects
 from twin.meshes import material_code
 from twin.workers import Workers
 
-SMALL = ModelTiles(root_bytes=10_000, inner_bytes=12_000, leaf_bytes=20_000)
+
+def build(model, place, options):
+    """The tileset of parts in a folder of its own; (its document, its folder, what is told of it)."""
+    shelf = Shelf(place, options.brotli_quality)
+    root, largest = ancient.build(model, options, shelf, Workers(1))
+    told = write_tileset("l3", root, place / "v", shelf, "v", 2.0 * largest)
+    home = place / "v" / "l3"
+    return json.loads((home / "tileset.json").read_bytes()), home, told
 
 
-def digest(folder):
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
-def oids_of(folder):
-    return [metadata.read_table(glb.read(p))["oid"].tolist() for p in sorted(folder.rglob("*.glb"))]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiles")
-    told = build_tileset(blocks(town(900), None, frozenset({"b000007"})), folder, "v1", SMALL, Workers(1))
-    return folder / "l2", told
-
-
-def test_every_building_is_in_exactly_one_tile(built):
-    folder, told = built
-    names = sorted(oid for oids in oids_of(folder) for oid in oids)
-    assert names == sorted(town(900).oid.tolist())
-    assert told["tiles"] > 5
-
-
-def test_a_tileset_of_ours_has_no_fault(built):
-    report = check_tileset(built[0])
-    assert report.outcomes == ()
-    assert report.figures["features"] == 900
-
-
-def test_errors_fall_from_the_root_to_nothing_at_the_leaves(built):
-    document = json.loads((built[0] / "tileset.json").read_bytes())
-
-    def walk(tile, above):
-        assert tile["geometricError"] <= above
-        assert (tile["geometricError"] == 0) == ("children" not in tile)
-        for child in tile.get("children", []):
-            walk(child, tile["geometricError"])
-
-    walk(document["root"], document["geometricError"])
-    assert document["root"]["refine"] == "ADD"
-    assert document["asset"] == {"version": "1.1", "tilesetVersion": "v1"}
-
-
-def test_the_root_shows_the_tallest(built):
-    tallest = town(900).oid[np.argsort(-town(900).attributes["height"])[:10]]
-    root = metadata.read_table(glb.read(built[0] / "0/0_0.glb"))
-    assert set(tallest.tolist()) <= set(root["oid"].tolist())
-    assert "has_l3" in root
+def opened(home, tile):
+    return glb.read(home / tile["content"]["uri"])
 
 
 def test_an_error_is_never_less_than_what_is_missed():
@@ -95,20 +53,6 @@ def test_objects_at_one_point_do_not_split_for_ever():
     assert sum(len(node.rows) for node in root.walk()) == n
 
 
-def test_the_same_bytes_whatever_the_workers(tmp_path):
-    for n in (1, 2):
-        with Workers(n) as workers:
-            build_tileset(blocks(town(400), None, frozenset()), tmp_path / str(n), "v", SMALL, workers)
-    assert digest(tmp_path / "1") == digest(tmp_path / "2")
-
-
-def test_the_order_of_the_model_does_not_matter(tmp_path):
-    shuffled = town(300).take(np.random.default_rng(1).permutation(300))
-    for name, solids in (("a", town(300)), ("b", shuffled)):
-        build_tileset(blocks(solids, None, frozenset()), tmp_path / name, "v", SMALL, Workers(1))
-    assert digest(tmp_path / "a") == digest(tmp_path / "b")
-
-
 def heritage():
     """Two halls of three parts each, ten kilometres from the frame's origin, tiled roofs and glazed ones."""
     x, y, z = DATONG.origin
@@ -131,42 +75,30 @@ def heritage():
 
 
 def test_parts_stay_with_their_building_and_glaze_shines(tmp_path):
-    told = build_tileset(models.parts(heritage(), None), tmp_path, "v", ModelTiles(), Workers(1))
-    assert told["objects"] == 2
+    document, home, told = build(models.parts(heritage(), None), tmp_path, ModelTiles())
     assert told["features"] == 6
-    gltf = glb.read(tmp_path / "l3/0/0_0.glb")
+    gltf = opened(home, document["root"])
     table = metadata.read_table(gltf)
     assert table["oid"].tolist() == ["hall0"] * 3 + ["hall1"] * 3
     assert table["part"].tolist() == ["platform", "wall", "roof"] * 2
     roughness = [m["pbrMetallicRoughness"]["roughnessFactor"] for m in gltf.document["materials"]]
     assert len(roughness) == 2
     assert min(roughness) < 0.5 < max(roughness)
-    assert check_tileset(tmp_path / "l3").outcomes == ()
+    assert check_tileset(home).outcomes == ()
 
 
 def test_heritage_is_refined_within_its_declared_reach(tmp_path):
     options = ModelTiles(root_bytes=10_000, inner_bytes=10_000, leaf_bytes=10_000, l3_reach=2600.0)
     many = town(600)
-    build_tileset(models.parts(many, None), tmp_path, "v", options, Workers(1))
-    document = json.loads((tmp_path / "l3/tileset.json").read_bytes())
+    document, _, _ = build(models.parts(many, None), tmp_path, options)
+    assert document["root"]["refine"] == "ADD"
     stack, inner = [document["root"]], []
     while stack:
         tile = stack.pop()
         stack += tile.get("children", [])
         inner += [tile["geometricError"]] if "children" in tile else []
     assert inner
-    assert min(inner) * models.REFINES_WITHIN >= 2600.0
-
-
-def test_compressed_copies_hold_the_same_bytes(built):
-
-    plain = built[0] / "0/0_0.glb"
-    assert gzip.decompress(plain.with_name("0_0.glb.gz").read_bytes()) == plain.read_bytes()
-    assert brotli.decompress(plain.with_name("0_0.glb.br").read_bytes()) == plain.read_bytes()
-
-
-def test_a_block_costs_little_on_the_wire(built):
-    assert built[1]["wire_bytes"] / 900 < 160.0
+    assert min(inner) * ancient.REFINES_WITHIN >= 2600.0
 
 
 def with_brackets():
@@ -176,24 +108,24 @@ def with_brackets():
 
 
 def test_fine_parts_wait_until_the_camera_is_near(tmp_path):
-    build_tileset(models.parts(with_brackets(), None), tmp_path, "v", ModelTiles(l3_fine_reach=900.0), Workers(1))
-    assert check_tileset(tmp_path / "l3").outcomes == ()
-    main = metadata.read_table(glb.read(tmp_path / "l3/0/0_0.glb"))
+    document, home, _ = build(models.parts(with_brackets(), None), tmp_path, ModelTiles(l3_fine_reach=900.0))
+    assert check_tileset(home).outcomes == ()
+    main = metadata.read_table(opened(home, document["root"]))
     assert main["part"].tolist() == ["platform", "roof"] * 2
-    document = json.loads((tmp_path / "l3/tileset.json").read_bytes())
     (near,) = document["root"]["children"]
     assert "content" not in near
-    assert 900.0 <= near["geometricError"] * models.REFINES_WITHIN < 1100.0
+    assert 900.0 <= near["geometricError"] * ancient.REFINES_WITHIN < 1100.0
     (leaf,) = near["children"]
-    assert leaf["content"]["uri"] == "fine/0/0_0.glb"
+    assert set(metadata.read_table(opened(home, leaf))["part"].tolist()) == {"porch_brackets"}
     assert leaf["geometricError"] == 0.0
 
 
 def test_an_object_of_fine_parts_alone_stays_in_the_main_tree(tmp_path):
     halls = with_brackets()
     lone = halls.take(np.flatnonzero(halls.attributes["part"] == "porch_brackets"))
-    build_tileset(models.parts(lone, None), tmp_path, "v", ModelTiles(), Workers(1))
-    assert not (tmp_path / "l3/fine").exists()
+    document, _, told = build(models.parts(lone, None), tmp_path, ModelTiles())
+    assert told["tiles"] == 1
+    assert "children" not in document["root"]
 
 
 def test_many_fine_leaves_are_each_loaded_by_their_own_distance():

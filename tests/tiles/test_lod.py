@@ -1,0 +1,279 @@
+"""Coarse levels of the city: what they draw, how far off it is, and that a change makes only what changed."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from dataclasses import replace
+
+import brotli
+import numpy as np
+import pytest
+import shapely
+
+from tests.tiles.scenes import DATONG, boxes, town
+from tiles import glb, metadata
+from tiles.lod import build as lod
+from tiles.lod.blocks import single
+from tiles.lod.merging import merge
+from tiles.lod.notes import pack, unpack
+from tiles.lod.outlines import outlines
+from tiles.options import ModelTiles
+from tiles.shelf import Shelf
+from tiles.squares import around, divide
+from tiles.tilesets import write_tileset
+from tiles.validity import check_tileset
+from twin.features import objects
+from twin.lineage import Lineage
+from twin.meshes import Surface
+from twin.store.folder import FolderStore
+from twin.workers import Workers
+
+SMALL = ModelTiles(inner_bytes=30_000, leaf_bytes=15_000, coarse=1.0)
+CELL = 500.0
+
+
+def by_cell(solids):
+    """(name, solids) by the square of each solid's first vertex, in the order of names."""
+    at = np.floor(solids.vertices[solids.vertex_offset[:-1], :2] / CELL).astype(int)
+    names = np.array([f"c_{x}_{y}" for x, y in at.tolist()])
+    return [(name, solids.take(np.flatnonzero(names == name))) for name in np.unique(names).tolist()]
+
+
+def build(place, solids, options=SMALL, workers=None, shown=frozenset()):
+    """(made, document, home, what is told) of a town."""
+    store = FolderStore(place / "store", DATONG)
+    store.write_model("l2", by_cell(solids), Lineage("made in code"))
+    shelf = Shelf(place, options.brotli_quality)
+    setting = lod.Setting(store, shelf, options, shown, "test")
+    made = lod.build(lod.plan(store.model_index("l2"), setting), setting, workers or Workers(1))
+    told = write_tileset("l2", made.tile, place / "v", shelf, "v", 512.0)
+    home = place / "v" / "l2"
+    return made, json.loads((home / "tileset.json").read_bytes()), home, told
+
+
+def walk(tile):
+    yield tile
+    for child in tile.get("children", []):
+        yield from walk(child)
+
+
+def table(home, tile):
+    return metadata.read_table(glb.read(home / tile["content"]["uri"]))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("town"), town(900, side=1500.0), shown=frozenset({"b000007"}))
+
+
+def test_every_building_is_in_exactly_one_leaf(built):
+    _, document, home, told = built
+    leaves = [tile for tile in walk(document["root"]) if "children" not in tile]
+    names = sorted(oid for tile in leaves for oid in table(home, tile)["oid"].tolist())
+    assert names == sorted(town(900).oid.tolist())
+    assert told["tiles"] > 5
+    assert told["features"] == 900
+
+
+def test_a_tileset_of_ours_has_no_fault(built):
+    assert check_tileset(built[2]).outcomes == ()
+
+
+def test_errors_fall_from_the_root_to_nothing_at_the_leaves(built):
+    document = built[1]
+
+    def fall(tile, above):
+        assert tile["geometricError"] <= above
+        assert (tile["geometricError"] == 0) == ("children" not in tile)
+        assert tile["refine"] == "REPLACE"
+        for child in tile.get("children", []):
+            fall(child, tile["geometricError"])
+
+    fall(document["root"], document["geometricError"])
+    assert document["asset"] == {"version": "1.1", "tilesetVersion": "v"}
+
+
+def test_a_coarse_tile_is_lighter_and_names_a_building_of_each_block(built):
+    _, document, home, _ = built
+    known = set(town(900).oid.tolist())
+    for tile in walk(document["root"]):
+        found = table(home, tile)
+        assert set(found["oid"].tolist()) <= known
+        if "children" in tile:
+            below = sum(len(table(home, child)["oid"]) for child in tile["children"])
+            assert len(found["oid"]) <= below
+            assert (found["members"] >= 1).all()
+        else:
+            assert (found["members"] == 1).all()
+    assert (table(home, document["root"])["members"] > 1).any()
+
+
+def test_the_tallest_are_still_themselves_at_the_root(built):
+    _, document, home, _ = built
+    solids = town(900, side=1500.0)
+    tallest = solids.oid[np.argsort(-solids.attributes["height"])[:3]]
+    root = table(home, document["root"])
+    alone = root["oid"][root["members"] == 1]
+    assert set(tallest.tolist()) <= set(alone.tolist())
+
+
+def solid_sets(solids):
+    """(outline, base, top) of solids, as plain prisms."""
+    at, z = solids.vertex_offset[:-1], solids.vertices[:, 2]
+    return outlines(solids), np.minimum.reduceat(z, at), np.maximum.reduceat(z, at)
+
+
+def furthest(points, ground, prisms):
+    """Largest distance of points (n, 3) from prisms or from the ground that they stand on, m."""
+    outline, base, top = prisms
+    worst = 0.0
+    for (x, y, z), foot in zip(points, ground, strict=True):
+        across = shapely.distance(outline, shapely.Point(x, y))
+        up = np.maximum(np.maximum(z - top, base - z), 0.0)
+        worst = max(worst, min(float(np.hypot(across, up).min()), z - foot))
+    return worst
+
+
+def samples(prisms, rng, n):
+    """Points on roofs and walls of prisms, and the base of each."""
+    outline, base, top = prisms
+    rows = rng.integers(0, len(outline), n)
+    points, ground = [], []
+    for row in rows.tolist():
+        edge = outline[row].exterior.interpolate(rng.random(), normalized=True)
+        middle = outline[row].representative_point()
+        points += [(edge.x, edge.y, top[row]), (edge.x, edge.y, rng.uniform(base[row], top[row]))]
+        points += [(middle.x, middle.y, top[row])]
+        ground += [base[row]] * 3
+    return np.array(points), np.array(ground)
+
+
+@pytest.mark.parametrize("tolerance", [2.0, 8.0, 30.0])
+def test_what_is_declared_holds_against_points_tried_by_chance(tolerance):
+    solids = town(300, side=500.0)
+    n = len(solids)
+    blocks, lost = single(solids, {"oid": solids.oid}, np.full((n, 3), 0.7), np.zeros(n, bool), 1.0)
+    merged, gone = merge(blocks, tolerance)
+    assert len(merged) < len(blocks) or tolerance < 5.0
+    declared = max(float(merged.error.max()), lost, gone)
+    coarse, fine = (merged.outline, merged.base, merged.top), solid_sets(solids)
+    rng = np.random.default_rng(5)
+    assert furthest(*samples(fine, rng, 200), coarse) <= declared + 1e-6
+    assert furthest(*samples(coarse, rng, 200), fine) <= declared + 1e-6
+    assert declared <= 6.0 * tolerance + 6.0
+
+
+def test_neighbours_of_a_height_become_one_block_and_a_tower_stays():
+    row = boxes(
+        [[10.0 * k, 0, 0] for k in range(5)] + [[20, 30, 0]], [[10.0 * k + 8, 12, 9] for k in range(5)] + [[40, 50, 90]]
+    )
+    blocks, _ = single(row, {"oid": row.oid}, np.full((6, 3), 0.5), np.zeros(6, bool), 0.5)
+    merged, lost = merge(blocks, 4.0)
+    assert sorted(merged.members.tolist()) == [1, 5]
+    assert lost == 0.0
+    house, tower = np.argsort(-merged.members)
+    assert shapely.area(merged.outline[house]) == pytest.approx(48 * 12)
+    assert (merged.base[house], merged.top[house]) == (0.0, 9.0)
+    assert merged.top[tower] == 90.0
+    assert 2.0 <= merged.error[house] <= 3.0
+
+
+def test_a_hut_is_left_out_and_its_height_counts():
+    two = boxes([[0, 0, 0], [100, 0, 0]], [[1, 1, 2], [130, 20, 12]])
+    blocks, lost = single(two, {"oid": two.oid}, np.full((2, 3), 0.5), np.zeros(2, bool), 4.0)
+    assert blocks.oid.tolist() == ["b000001"]
+    assert lost == 2.0
+
+
+def test_outlines_of_solids_with_a_court_and_without_ground():
+    solids = boxes([[0, 0, 0], [50, 0, 0]], [[10, 20, 5], [60, 10, 5]])
+    surface = solids.surface.copy()
+    surface[12:][solids.surface[12:] == Surface.GROUND] = Surface.WALL
+    found = outlines(replace(solids, surface=surface))
+    assert shapely.area(found).tolist() == [200.0, 100.0]
+
+
+def test_notes_hold_all_of_it(built):
+    made = built[0]
+    again = unpack(pack(made))
+    assert pack(again) == pack(made)
+    assert again.tile == made.tile
+
+
+def test_the_same_bytes_whatever_the_workers_and_the_order(tmp_path):
+    solids = town(500, side=1500.0)
+    shuffled = solids.take(np.random.default_rng(1).permutation(500))
+    made = []
+    for name, given, n in (("a", solids, 1), ("b", solids, 2), ("c", shuffled, 1)):
+        with Workers(n) as workers:
+            build(tmp_path / name, given, workers=workers)
+        files = sorted(
+            p for p in (tmp_path / name).rglob("*") if p.is_file() and p.parent.parent.name in ("content", "v")
+        )
+        made.append({str(p.relative_to(tmp_path / name)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files})
+    assert made[0] == made[1]
+    assert made[0].keys() >= made[2].keys()
+
+
+def test_a_change_makes_only_its_tile_and_those_above(tmp_path):
+    solids = town(900, side=1500.0)
+    _, before, _, _ = build(tmp_path / "grown", solids)
+    there = {p.name for p in (tmp_path / "grown/content").rglob("*.glb")}
+    vertices = solids.vertices.copy()
+    roof = np.flatnonzero(solids.vertex_owner() == 450)[4:]
+    vertices[roof, 2] += 3.0
+    changed = replace(solids, vertices=vertices)
+    _, after, home, _ = build(tmp_path / "grown", changed)
+    _, whole, _, _ = build(tmp_path / "anew", changed)
+    assert after == whole
+    new = {p.name for p in (tmp_path / "grown/content").rglob("*.glb")} - there
+    path = [tile for tile in walk(after["root"]) if tile["content"]["uri"].rpartition("/")[2] in new]
+    assert 2 <= len(path) <= 8
+    assert len(new) == len(path)
+    assert "b000450" in {oid for tile in path if "children" not in tile for oid in table(home, tile)["oid"].tolist()}
+    assert before != after
+
+
+def test_compressed_copies_hold_the_same_bytes(built):
+    _, document, home, _ = built
+    plain = home / document["root"]["content"]["uri"]
+    assert gzip.decompress(plain.with_name(plain.name + ".gz").read_bytes()) == plain.read_bytes()
+    assert brotli.decompress(plain.with_name(plain.name + ".br").read_bytes()) == plain.read_bytes()
+
+
+def test_squares_do_not_depend_on_the_city():
+    rng = np.random.default_rng(2)
+    points = rng.uniform(400_000.0, 404_000.0, (300, 2))
+    few = divide(points[:100], np.ones(100), 30.0)
+    assert sorted(np.concatenate([b.rows for b in leaves(few)]).tolist()) == list(range(100))
+    squares = {b.square for b in leaves(divide(points, np.ones(300), 30.0))}
+    assert len(squares) > 8
+    assert around(points[:1]).level == 4
+    assert all(len(b.rows) <= 30 for b in leaves(few))
+
+
+def test_points_at_one_place_do_not_split_for_ever():
+    assert divide(np.zeros((50, 2)), np.ones(50), 3.0).quarters == ()
+
+
+def leaves(branch):
+    return [leaf for quarter in branch.quarters for leaf in leaves(quarter)] or [branch]
+
+
+def test_a_large_tree_is_several_documents(tmp_path, monkeypatch):
+    monkeypatch.setattr("tiles.tilesets._MOST_INLINE", 4)
+    _, document, home, told = build(tmp_path, town(900, side=1500.0))
+    assert len(list(walk(document["root"]))) <= 5
+    assert check_tileset(home).outcomes == ()
+    assert check_tileset(home).figures["features"] >= 900
+    assert told["features"] == 900
+
+
+def test_names_survive_in_coarse_tiles():
+    solids = town(3)
+    blocks, _ = single(
+        solids, {"oid": solids.oid, "name": objects(["", "鼓楼", ""])}, np.full((3, 3), 0.5), np.zeros(3, bool), 0.5
+    )
+    assert blocks.columns["name"].tolist() == ["", "鼓楼", ""]

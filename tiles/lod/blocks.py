@@ -1,0 +1,120 @@
+"""Blocks: what is drawn for buildings from afar, one prism for one building or for neighbours of a height.
+
+Every block knows how far it may be from the buildings that it stands for, and that distance is measured, never assumed:
+outlines against outlines, roofs against roofs. Where a block is made of blocks, the two distances add up, so that what
+a tile declares is never less than the distance to the finest model (triangle inequality of the Hausdorff distance).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from tiles.lod.outlines import outlines
+from twin.features import Objects
+from twin.meshes import Solids, Surface
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """n prisms and what they stand for.
+
+    outline     (n,) polygons, frame m              oid     (n,) str, of the largest building of each
+    base, top   (n,) f8, m, the prism's ends        error   (n,) f8, m, from the buildings it stands for
+    members     (n,) i8, how many those are         colour  (n, 3) f8, sRGB 0..1, mean of their walls by area
+    area        (n,) f8, m2 of those, on the ground
+    landmark    (n,) bool, stands for itself alone as long as it can
+    columns     name -> (n,) properties of the largest building
+    """
+
+    outline: Objects
+    base: Floats
+    top: Floats
+    error: Floats
+    members: NDArray[np.int64]
+    colour: Floats
+    area: Floats
+    landmark: NDArray[np.bool_]
+    oid: Objects
+    columns: Mapping[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.oid)
+
+    @property
+    def height(self) -> Floats:
+        """(n,) f8 m from base to top."""
+        return self.top - self.base
+
+    def take(self, rows: NDArray[Any]) -> Blocks:
+        """The blocks of `rows`, indices (k,) or flags (n,)."""
+        plain = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "columns"}
+        return Blocks(**plain, columns={key: values[rows] for key, values in self.columns.items()})
+
+
+def join(parts: Sequence[Blocks]) -> Blocks:
+    """All blocks of several (at least one), one after another."""
+    plain = {
+        f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Blocks) if f.name != "columns"
+    }
+    columns = {key: np.concatenate([part.columns[key] for part in parts]) for key in parts[0].columns}
+    return Blocks(**plain, columns=columns)
+
+
+def single(
+    solids: Solids, columns: Mapping[str, NDArray[Any]], colour: Floats, landmark: NDArray[np.bool_], tolerance: float
+) -> tuple[Blocks, float]:
+    """One prism for each of b solids, its outline simplified; and the height in m of the highest that is left out.
+
+    tolerance   m; outlines may move this far. A solid is left out where it is not higher than that and its outline is
+                smaller than the square of it
+    source      Douglas and Peucker 1973, as GEOS keeps the topology
+    """
+    exact = outlines(solids)
+    base, low, high = _heights(solids)
+    outline = shapely.simplify(exact, tolerance, preserve_topology=True)
+    broken = shapely.is_empty(outline) | ~shapely.is_valid(outline)
+    outline[broken] = exact[broken]
+    moved = np.zeros(len(solids))
+    some = ~shapely.is_empty(exact)
+    moved[some] = shapely.hausdorff_distance(exact[some], outline[some])
+    # A level roof halfway between eave and ridge is off by half the rise, or by all of it where it stands out.
+    top = np.where(landmark, high, 0.5 * (low + high))
+    error = np.hypot(moved, np.maximum(high - top, top - low))
+    area = shapely.area(exact)
+    kept = some & ((top - base > tolerance) | (area > tolerance**2) | landmark) & (top > base)
+    lost = float((high - base)[~kept].max(initial=0.0))
+    blocks = Blocks(
+        outline,
+        base,
+        top,
+        error,
+        np.ones(len(solids), np.int64),
+        colour,
+        area,
+        landmark,
+        columns["oid"],
+        {key: values for key, values in columns.items() if key != "oid"},
+    )
+    return blocks.take(kept), lost
+
+
+def _heights(solids: Solids) -> tuple[Floats, Floats, Floats]:
+    """(b,) base, lowest and highest roof vertex in m; without roof surfaces both are the highest vertex."""
+    at, z = solids.vertex_offset[:-1], solids.vertices[:, 2]
+    base, highest = np.minimum.reduceat(z, at), np.maximum.reduceat(z, at)
+    roof = solids.surface == Surface.ROOF
+    corner = z[solids.faces[roof]]
+    owner = solids.face_owner()[roof]
+    low, high = np.full(len(solids), np.inf), np.full(len(solids), -np.inf)
+    np.minimum.at(low, owner, corner.min(axis=1))
+    np.maximum.at(high, owner, corner.max(axis=1))
+    unknown = ~np.isfinite(low)
+    return base, np.where(unknown, highest, low), np.where(unknown, highest, np.maximum(high, highest))

@@ -1,0 +1,200 @@
+"""The L2 model as tiles with real coarse levels: leaves hold buildings, every tile above blocks that stand for them.
+
+A tile depends on the cells below it and on nothing else. It is made once, kept under the digest of what it depends on,
+and made again only where that changed; so the result of a change is that of a full build, to the byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from tiles import colours, models
+from tiles.lod.blocks import Blocks, join, single
+from tiles.lod.merging import merge
+from tiles.lod.notes import Made, pack, unpack
+from tiles.lod.prisms import prisms
+from tiles.options import ModelTiles
+from tiles.shelf import Shelf, digest
+from tiles.squares import Branch, divide
+from tiles.tree import Tile, rounded
+from twin.meshes import concatenate
+from twin.outcome import Outcome
+from twin.store.protocol import ModelCell, Store
+from twin.workers import Workers
+
+Floats = NDArray[np.float64]
+
+MODEL = "l2"
+_TOGETHER = 8.0
+"""Leaves that one worker makes before it comes back."""
+
+_MOST_DOUBLINGS = 10
+_FACES_PER_CORNER = 3.0
+
+_LEAST_ERROR = 0.5
+"""m: a tile with tiles below it is never said to be exact, even where its blocks are."""
+
+_DEEPEST = 10.0
+"""Coarse blocks reach this far further below the relief at most, m: coarse terrain is off by as much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every tile is made with.
+
+    shown       oids that L3 shows as well          maker       digest of options, frame and code
+    """
+
+    store: Store
+    shelf: Shelf
+    options: ModelTiles
+    shown: frozenset[str]
+    maker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A square of the tree before it is made: the cells below it, its key, its quarters."""
+
+    cells: tuple[ModelCell, ...]
+    key: str
+    weight: float
+    quarters: tuple[Plan, ...] = ()
+
+    def walk(self) -> Iterator[Plan]:
+        """The square and everything below."""
+        yield self
+        for quarter in self.quarters:
+            yield from quarter.walk()
+
+
+def plan(index: list[ModelCell], setting: Setting) -> Plan:
+    """The tree of the cells of a model (at least one); squares whose cells fit into a leaf are not divided."""
+    bounds = np.array([cell.bounds for cell in index])
+    centres = (bounds[:, :2] + bounds[:, 2:]) / 2.0
+    weights = models.weight(models.BLOCKS, [cell.count for cell in index], [cell.faces for cell in index])
+    return _planned(divide(centres, weights, setting.options.leaf_bytes), index, weights, setting)
+
+
+def _planned(branch: Branch, index: list[ModelCell], weights: Floats, setting: Setting) -> Plan:
+    quarters = tuple(_planned(quarter, index, weights, setting) for quarter in branch.quarters)
+    cells = tuple(index[row] for row in branch.rows.tolist())
+    below = [quarter.key for quarter in quarters] or [cell.digest for cell in cells]
+    key = digest(setting.maker.encode(), *(word.encode() for word in below))
+    return Plan(cells, key, float(weights[branch.rows].sum()), quarters)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A part of the tree for one worker."""
+
+    setting: Setting
+    plan: Plan
+
+
+def build(root: Plan, setting: Setting, workers: Workers) -> Made:
+    """Make all tiles of the tree that are not there yet; the root's."""
+    most = _TOGETHER * setting.options.leaf_bytes
+    jobs = [Job(setting, part) for part in _shares(root, most)]
+    made = dict(zip((job.plan.key for job in jobs), workers.map(make, jobs, f"tiles {MODEL}"), strict=True))
+    return _topped(root, setting, made)
+
+
+def _shares(part: Plan, most: float) -> Iterator[Plan]:
+    if part.weight <= most or not part.quarters:
+        yield part
+    else:
+        for quarter in part.quarters:
+            yield from _shares(quarter, most)
+
+
+def _topped(part: Plan, setting: Setting, made: dict[str, Made]) -> Made:
+    """The tile of a square above the workers' shares; what it is made of is let go."""
+    found = made.pop(part.key, None)
+    return found or _made(part, setting, lambda quarter: _topped(quarter, setting, made))
+
+
+def make(job: Job) -> Made:
+    """The tiles of one share of the tree."""
+    return _made(job.plan, job.setting, lambda quarter: make(replace(job, plan=quarter)))
+
+
+def _made(part: Plan, setting: Setting, below: Callable[[Plan], Made]) -> Made:
+    note = setting.shelf.note(part.key)
+    if note.is_file():
+        known = unpack(note.read_bytes())
+        if all(setting.shelf.has(tile.content.name) for tile in known.tile.walk() if tile.content is not None):
+            return known
+    made = lift([below(quarter) for quarter in part.quarters], setting) if part.quarters else _square(part, setting)
+    setting.shelf.keep_note(part.key, pack(made))
+    return made
+
+
+def _square(part: Plan, setting: Setting) -> Made:
+    """The tiles of a square of few cells, divided further where its buildings weigh too much."""
+    names = [cell.name for cell in part.cells]
+    batches = dict(setting.store.read_model(MODEL, names))
+    solids = concatenate([batches[name] for name in names])
+    drawn = models.has_surface(solids)
+    outcomes = tuple(Outcome(oid, "skipped", models.UNSEEN, "tiles") for oid in solids.oid[~drawn].tolist())
+    if not drawn.any():
+        return Made(Tile(0.0, None), None, 0.0, 0.0, outcomes)
+    model = models.buildings(solids.take(np.flatnonzero(drawn)), setting.shown)
+    at = model.solids.vertex_offset[:-1]
+    low, high = (f.reduceat(model.solids.vertices[:, :2], at) for f in (np.minimum, np.maximum))
+    faces = np.diff(model.solids.face_offset)
+    weights = models.weight(model.schema, np.ones(len(faces)), faces)
+    made = _divided(divide((low + high) / 2.0, weights, setting.options.leaf_bytes), model, setting)
+    return replace(made, outcomes=outcomes)
+
+
+def _divided(branch: Branch, model: models.Model, setting: Setting) -> Made:
+    if branch.quarters:
+        return lift([_divided(quarter, model, setting) for quarter in branch.quarters], setting)
+    return leaf(model.take(np.sort(branch.rows)), setting)
+
+
+def leaf(model: models.Model, setting: Setting) -> Made:
+    """A tile of buildings as they are, and the blocks that stand for them one level up."""
+    options = setting.options
+    written = models.write(model, setting.shelf, options.sink)
+    tops = model.solids.vertices[:, 2]
+    at = model.solids.vertex_offset[:-1]
+    tall = np.maximum.reduceat(tops, at) - np.minimum.reduceat(tops, at)
+    tone = colours.use_colours(model.functions, model.solids.vertices[at, :2])
+    blocks, lost = single(model.solids, model.columns, tone, model.notable & (tall > options.coarse), options.coarse)
+    return Made(Tile(0.0, written), blocks, lost, float(tall.max()))
+
+
+def lift(parts: list[Made], setting: Setting) -> Made:
+    """The tile above others: their blocks, merged until they fit, drawn in place of them."""
+    options = setting.options
+    outcomes = tuple(outcome for part in parts for outcome in part.outcomes)
+    seen = [part for part in parts if part.blocks is not None]
+    if not seen:
+        return Made(Tile(0.0, None), None, 0.0, 0.0, outcomes)
+    blocks = join([part.blocks for part in seen if part.blocks is not None])
+    lost, below, tallest = (max(v) for v in zip(*((p.lost, p.tile.error, p.tallest) for p in seen), strict=True))
+    tolerance = max(2.0 * options.coarse, below)
+    if below > 0.0 or weight_of(blocks) > options.inner_bytes:
+        for _ in range(_MOST_DOUBLINGS):
+            blocks, gone = merge(blocks, tolerance)
+            lost = max(lost, gone)
+            if weight_of(blocks) <= options.inner_bytes:
+                break
+            tolerance *= 2.0
+    error = rounded(max(float(blocks.error.max(initial=0.0)), lost, below, _LEAST_ERROR))
+    model = models.groups(prisms(blocks, setting.store.frame), blocks.columns, blocks.members)
+    written = models.write(model, setting.shelf, options.sink + min(error, _DEEPEST))
+    return Made(Tile(error, written, tuple(part.tile for part in seen)), blocks, lost, tallest, outcomes)
+
+
+def weight_of(blocks: Blocks) -> float:
+    """Estimated bytes on the wire of a tile of blocks."""
+    corners = shapely.get_num_coordinates(blocks.outline).sum()
+    return float(models.weight(models.BLOCKS, len(blocks), _FACES_PER_CORNER * corners))

@@ -1,0 +1,53 @@
+"""Compiled loop of `outlines`: edges of ground surfaces chained into rings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def chain(start: Any, end: Any, owner: Any, n_vertices: int) -> Any:
+    """Rings of directed edges, each walked once from its first edge.
+
+    start, end, owner   (k,) vertex and building of every edge
+    returns             (v,) vertices of all rings one after the other, (r + 1,) where each begins, (r,) its building;
+                        a chain that does not come back to its start is no ring and is left out
+    """
+    k = len(start)
+    after = np.full(n_vertices, -1, np.int64)
+    other = np.full(k, -1, np.int64)
+    for i in range(k):
+        other[i] = after[start[i]]
+        after[start[i]] = i
+    used = np.zeros(k, np.bool_)
+    vertices = np.empty(k, np.int64)
+    begins = np.empty(k + 1, np.int64)
+    owners = np.empty(k, np.int64)
+    rings, filled = 0, 0
+    for first in range(k):
+        if used[first]:
+            continue
+        mark, edge = filled, first
+        closed = False
+        while edge >= 0:
+            used[edge] = True
+            vertices[filled] = start[edge]
+            filled += 1
+            if end[edge] == start[first]:
+                closed = True
+                break
+            nearest = after[end[edge]]
+            while nearest >= 0 and used[nearest]:
+                nearest = other[nearest]
+            edge = nearest
+        if closed and filled - mark >= 3:
+            begins[rings] = mark
+            owners[rings] = owner[first]
+            rings += 1
+        else:
+            filled = mark
+    begins[rings] = filled
+    return vertices[:filled], begins[: rings + 1], owners[:rings]

@@ -1,0 +1,91 @@
+"""What was made of a square, as bytes: its tiles, and the blocks that the tiles above are made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import shapely
+from numpy.typing import NDArray
+
+from tiles.lod.blocks import Blocks
+from tiles.tree import Tile, from_dict
+from twin.features import objects
+from twin.outcome import Outcome
+
+_NUMBERS = ("base", "top", "error", "members", "area", "landmark")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A square's tiles and what stands for it in the tiles above.
+
+    blocks      None where nothing of the square can be drawn
+    lost        m, height of the highest building that the blocks leave out
+    tallest     m, height of the highest building
+    outcomes    solids that could not be drawn
+    """
+
+    tile: Tile
+    blocks: Blocks | None
+    lost: float
+    tallest: float
+    outcomes: tuple[Outcome, ...] = ()
+
+
+def pack(made: Made) -> bytes:
+    """The bytes of what was made, an Arrow IPC file."""
+    columns = {} if made.blocks is None else _columns(made.blocks)
+    told = {
+        "tile": made.tile.as_dict(),
+        "lost": made.lost,
+        "tallest": made.tallest,
+        "outcomes": [[o.oid, o.status, o.reason, o.stage] for o in made.outcomes],
+    }
+    batch = pa.RecordBatch.from_pydict(columns)
+    batch = batch.replace_schema_metadata({"made": json.dumps(told)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def unpack(data: bytes) -> Made:
+    """What `pack` was given."""
+    reader = pa.ipc.open_file(pa.py_buffer(data))
+    batch = reader.get_batch(0)
+    told: Mapping[str, Any] = json.loads(reader.schema.metadata[b"made"])
+    tile, outcomes = from_dict(told["tile"]), tuple(Outcome(*line) for line in told["outcomes"])
+    blocks = _blocks(batch) if batch.num_columns else None
+    return Made(tile, blocks, told["lost"], told["tallest"], outcomes)
+
+
+def _columns(blocks: Blocks) -> dict[str, Any]:
+    columns: dict[str, Any] = {"outline": shapely.to_wkb(blocks.outline).tolist(), "oid": blocks.oid.tolist()}
+    columns |= {name: getattr(blocks, name) for name in _NUMBERS}
+    columns |= {f"colour{c}": np.ascontiguousarray(blocks.colour[:, c]) for c in range(3)}
+    return columns | {f"@{key}": _column(values) for key, values in blocks.columns.items()}
+
+
+def _blocks(batch: pa.RecordBatch) -> Blocks:
+    plain = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in _NUMBERS}
+    outline = np.empty(batch.num_rows, dtype=object)
+    outline[:] = shapely.from_wkb(batch.column("outline").to_pylist())
+    columns = {name[1:]: _values(batch.column(name)) for name in batch.schema.names if name[0] == "@"}
+    colour = np.column_stack([batch.column(f"colour{c}").to_numpy() for c in range(3)])
+    oid = objects(batch.column("oid").to_pylist())
+    return Blocks(outline=outline, oid=oid, colour=colour, columns=columns, **plain)
+
+
+def _column(values: NDArray[Any]) -> pa.Array:
+    return pa.array(values.tolist(), pa.string()) if values.dtype == object else pa.array(values)
+
+
+def _values(column: pa.Array) -> NDArray[Any]:
+    if pa.types.is_string(column.type):
+        return objects(column.to_pylist())
+    return np.asarray(column.to_numpy(zero_copy_only=False))
