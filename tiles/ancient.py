@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tiles import models, scheme
+from tiles import models
 from tiles.options import ModelTiles
+from tiles.scheme import quadtree
+from tiles.scheme.tree import Content, Tile
 from tiles.shelf import Shelf
-from tiles.tree import Content, Tile
 from twin.workers import Workers
 
 REFINES_WITHIN = 104.0
@@ -44,26 +45,26 @@ def write(job: Job) -> Content:
     return models.write(job.model, job.shelf, 0.0)
 
 
-def _tile(node: scheme.Node, written: Mapping[str, Content]) -> Tile:
+def _tile(node: quadtree.Node, written: Mapping[str, Content]) -> Tile:
     below = tuple(_tile(child, written) for child in node.children)
     return Tile(float(node.error), written.get(node.key), below, "ADD")
 
 
-def _tree(model: models.Model, options: ModelTiles) -> tuple[scheme.Node, float]:
+def _tree(model: models.Model, options: ModelTiles) -> tuple[quadtree.Node, float]:
     """(root tile, largest size in m); rows of the tiles are rows of the model.
 
     Fine parts of an object wait in tiles of their own until the camera is near; from afar they are below a pixel.
     """
     floor = float(np.ceil(options.l3_reach / REFINES_WITHIN))
-    budget = scheme.Budget(options.root_bytes, options.inner_bytes, options.leaf_bytes, floor)
+    budget = quadtree.Budget(options.root_bytes, options.inner_bytes, options.leaf_bytes, floor)
     fine = _is_fine(model, options)
     main, fine_rows = np.flatnonzero(~fine), np.flatnonzero(fine)
     items, first = _items(model, main)
-    root = _with_rows(scheme.quadtree(items, budget), main, first)
+    root = _with_rows(quadtree.quadtree(items, budget), main, first)
     if len(fine_rows):
         few, first = _items(model, fine_rows)
         near = float(np.ceil(options.l3_fine_reach / REFINES_WITHIN))
-        late = _with_rows(scheme.late_leaves(few, options.inner_bytes, near, "fine/"), fine_rows, first)
+        late = _with_rows(quadtree.late_leaves(few, options.inner_bytes, near, "fine/"), fine_rows, first)
         root = replace(root, error=max(root.error, near), children=(*root.children, late))
     return root, float(items.sizes.max())
 
@@ -80,7 +81,7 @@ def _is_fine(model: models.Model, options: ModelTiles) -> NDArray[np.bool_]:
     return fine & ~np.repeat(alone, np.diff(np.append(starts, len(owner))))
 
 
-def _items(model: models.Model, rows: NDArray[np.int64]) -> tuple[scheme.Items, NDArray[np.int64]]:
+def _items(model: models.Model, rows: NDArray[np.int64]) -> tuple[quadtree.Items, NDArray[np.int64]]:
     """What the scheme places, one row per owner, and the place in `rows` of each owner's first solid (+ the end)."""
     solids = model.solids.take(rows)
     owner = solids.owner
@@ -95,10 +96,10 @@ def _items(model: models.Model, rows: NDArray[np.int64]) -> tuple[scheme.Items, 
     weights = models.weight(model.schema, np.diff(first), triangles)
     notable = np.maximum.reduceat(model.notable[rows], starts)
     ranks = (2.0 * extent[:, 2] + extent[:, :2].max(axis=1)) * np.where(notable, 2.0, 1.0)
-    return scheme.Items((low + high)[:, :2] / 2.0, sizes, weights, ranks), first
+    return quadtree.Items((low + high)[:, :2] / 2.0, sizes, weights, ranks), first
 
 
-def _with_rows(node: scheme.Node, rows: NDArray[np.int64], first: NDArray[np.int64]) -> scheme.Node:
+def _with_rows(node: quadtree.Node, rows: NDArray[np.int64], first: NDArray[np.int64]) -> quadtree.Node:
     """The same tree with the solids of each owner in place of the owner."""
     counts = first[node.rows + 1] - first[node.rows]
     packed = np.concatenate([[0], np.cumsum(counts)])

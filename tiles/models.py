@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tiles import content
-from tiles.colours import USE_RGB
-from tiles.metadata import UNKNOWN, FeatureSchema, Property, codes
+from tiles.gltf import content
+from tiles.gltf.colours import USE_RGB
+from tiles.gltf.metadata import UNKNOWN, FeatureSchema, Property, codes
+from tiles.scheme.tree import Content
 from tiles.shelf import Shelf
-from tiles.tree import Content
 from twin.features import Layer, objects
 from twin.meshes import MATERIALS, Solids, Surface
 

@@ -15,9 +15,9 @@ from tiles import ancient, imagery, models
 from tiles.compress import write_all
 from tiles.lod import build as lod
 from tiles.options import TileOptions
+from tiles.scheme.tilesets import lonlat_bounds, write_tileset
 from tiles.shelf import Shelf
 from tiles.terrain import pyramid
-from tiles.tilesets import lonlat_bounds, write_tileset
 from twin.city import City
 from twin.features import Layer
 from twin.meshes import concatenate

@@ -15,9 +15,9 @@ from tiles.checks.ground import check_copies, check_imagery, check_terrain
 from tiles.checks.tileset import Walk, walk_tileset
 from tiles.lod import build as lod
 from tiles.options import ImageTiles, ModelTiles, TerrainTiles
+from tiles.scheme.tilesets import write_tileset
 from tiles.shelf import Shelf
 from tiles.terrain import pyramid
-from tiles.tilesets import write_tileset
 from twin.grid import GeoBox, Raster
 from twin.lineage import Lineage
 from twin.store.folder import FolderStore

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tiles import glb
-from tiles.metadata import read_table
+from tiles.gltf import glb
+from tiles.gltf.metadata import read_table
 from tiles.validity import check_tileset
 
 pytestmark = pytest.mark.real

@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from tests.tiles.scenes import DATONG, boxes, town
-from tiles import ancient, glb, metadata, models, scheme
+from tiles import ancient, models
+from tiles.gltf import glb, metadata
 from tiles.options import ModelTiles
+from tiles.scheme import quadtree
+from tiles.scheme.tilesets import write_tileset
 from tiles.shelf import Shelf
-from tiles.tilesets import write_tileset
 from tiles.validity import check_tileset
 from twin.features import objects
 from twin.meshes import material_code
@@ -32,8 +34,8 @@ def opened(home, tile):
 def test_an_error_is_never_less_than_what_is_missed():
     rng = np.random.default_rng(2)
     n = 400
-    items = scheme.Items(rng.uniform(0, 1000, (n, 2)), rng.uniform(2, 90, n), np.full(n, 100.0), rng.uniform(0, 1, n))
-    root = scheme.quadtree(items, scheme.Budget(2000.0, 2000.0, 3000.0))
+    items = quadtree.Items(rng.uniform(0, 1000, (n, 2)), rng.uniform(2, 90, n), np.full(n, 100.0), rng.uniform(0, 1, n))
+    root = quadtree.quadtree(items, quadtree.Budget(2000.0, 2000.0, 3000.0))
 
     def below(node):
         return np.concatenate([np.concatenate([c.rows, below(c)]) for c in node.children] or [np.zeros(0, int)])
@@ -47,8 +49,8 @@ def test_an_error_is_never_less_than_what_is_missed():
 
 def test_objects_at_one_point_do_not_split_for_ever():
     n = 3000
-    items = scheme.Items(np.zeros((n, 2)), np.ones(n), np.full(n, 1000.0), np.ones(n))
-    root = scheme.quadtree(items, scheme.Budget(10_000.0, 10_000.0, 10_000.0))
+    items = quadtree.Items(np.zeros((n, 2)), np.ones(n), np.full(n, 1000.0), np.ones(n))
+    root = quadtree.quadtree(items, quadtree.Budget(10_000.0, 10_000.0, 10_000.0))
     assert max(node.level for node in root.walk()) <= 20
     assert sum(len(node.rows) for node in root.walk()) == n
 
@@ -131,8 +133,8 @@ def test_an_object_of_fine_parts_alone_stays_in_the_main_tree(tmp_path):
 def test_many_fine_leaves_are_each_loaded_by_their_own_distance():
     rng = np.random.default_rng(4)
     n = 300
-    items = scheme.Items(rng.uniform(0, 1000, (n, 2)), np.ones(n), np.full(n, 100.0), np.ones(n))
-    root = scheme.late_leaves(items, 3000.0, 9.0, "fine/")
+    items = quadtree.Items(rng.uniform(0, 1000, (n, 2)), np.ones(n), np.full(n, 100.0), np.ones(n))
+    root = quadtree.late_leaves(items, 3000.0, 9.0, "fine/")
     leaves = [node for node in root.walk() if len(node.rows)]
     assert len(leaves) > 8
     assert sorted(np.concatenate([leaf.rows for leaf in leaves]).tolist()) == list(range(n))

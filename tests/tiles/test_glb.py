@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.tiles.scenes import DATONG, boxes
-from tiles import content, glb, metadata
+from tiles.gltf import content, glb, metadata
 from tiles.models import BLOCKS
 from twin.errors import SourceError
 from twin.features import objects

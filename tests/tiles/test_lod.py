@@ -13,16 +13,16 @@ import pytest
 import shapely
 
 from tests.tiles.scenes import DATONG, boxes, town
-from tiles import glb, metadata
+from tiles.gltf import glb, metadata
 from tiles.lod import build as lod
 from tiles.lod.blocks import single
 from tiles.lod.merging import merge
 from tiles.lod.notes import pack, unpack
 from tiles.lod.outlines import outlines
 from tiles.options import ModelTiles
+from tiles.scheme.squares import around, divide
+from tiles.scheme.tilesets import write_tileset
 from tiles.shelf import Shelf
-from tiles.squares import around, divide
-from tiles.tilesets import write_tileset
 from tiles.validity import check_tileset
 from twin.features import objects
 from twin.lineage import Lineage
@@ -263,7 +263,7 @@ def leaves(branch):
 
 
 def test_a_large_tree_is_several_documents(tmp_path, monkeypatch):
-    monkeypatch.setattr("tiles.tilesets._MOST_INLINE", 4)
+    monkeypatch.setattr("tiles.scheme.tilesets._MOST_INLINE", 4)
     _, document, home, told = build(tmp_path, town(900, side=1500.0))
     assert len(list(walk(document["root"]))) <= 5
     assert check_tileset(home).outcomes == ()

@@ -10,7 +10,7 @@ from affine import Affine
 
 import twin
 from tests.tiles.scenes import DATONG, boxes, town
-from tiles import glb, metadata
+from tiles.gltf import glb, metadata
 from tiles.options import ImageTiles, ModelTiles, TerrainTiles
 from tiles.publish import TileOptions, build, version_of
 from tiles.validity import check_tiles

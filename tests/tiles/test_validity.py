@@ -8,7 +8,7 @@ import pytest
 
 from tests.tiles.scenes import town
 from tests.tiles.test_lod import build
-from tiles import glb
+from tiles.gltf import glb
 from tiles.validity import check_tileset
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiles.checks.findings import Findings
-from tiles.glb import Gltf
-from tiles.metadata import IDENTIFIER, read_table
+from tiles.gltf.glb import Gltf
+from tiles.gltf.metadata import IDENTIFIER, read_table
 from twin.errors import SourceError
 
 UP = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiles import glb
 from tiles.checks.findings import Findings
 from tiles.checks.gltf import check_extensions, check_gltf
-from tiles.metadata import read_table
+from tiles.gltf import glb
+from tiles.gltf.metadata import read_table
 from twin.errors import SourceError
 from twin.frames import geodetic_from_ecef
 

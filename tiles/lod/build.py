@@ -13,15 +13,16 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from tiles import colours, models
+from tiles import models
+from tiles.gltf import colours
 from tiles.lod.blocks import Blocks, join, single
 from tiles.lod.merging import merge
 from tiles.lod.notes import Made, pack, unpack
 from tiles.lod.prisms import prisms
 from tiles.options import ModelTiles
+from tiles.scheme.squares import Branch, divide
+from tiles.scheme.tree import Tile, rounded
 from tiles.shelf import Shelf, digest
-from tiles.squares import Branch, divide
-from tiles.tree import Tile, rounded
 from twin.meshes import concatenate
 from twin.outcome import Outcome
 from twin.store.protocol import ModelCell, Store

@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from tiles.lod.blocks import Blocks
-from tiles.tree import Tile, from_dict
+from tiles.scheme.tree import Tile, from_dict
 from twin.features import objects
 from twin.outcome import Outcome
 

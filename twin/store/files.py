@@ -23,9 +23,8 @@ from twin.lineage import Lineage
 from twin.meshes import Solids
 from twin.points import PointCloud
 from twin.store import published
-from twin.store.catalog import digest_of
+from twin.store.catalog import Journal, digest_of
 from twin.store.images import ImageShelf
-from twin.store.journal import Journal
 from twin.store.protocol import ImageSource, Item, ModelCell, RasterWriter
 from twin.store.query import Page, Where
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiles.glb import Builder, Gltf
+from tiles.gltf.glb import Builder, Gltf
 from twin.errors import SourceError
 
 IDENTIFIER = re.compile(r"^[a-zA-Z_][a-zA-Z0-9_]*$")

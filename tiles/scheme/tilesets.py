@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from tiles.compress import write_all
+from tiles.scheme.tree import Tile, document, part
 from tiles.shelf import Shelf, address
-from tiles.tree import Tile, document, part
 from twin.frames import Frame
 from twin.grid import Bounds
 

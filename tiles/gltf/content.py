@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiles import colours
-from tiles.glb import Builder
-from tiles.metadata import FeatureSchema, write_table
+from tiles.gltf import colours
+from tiles.gltf.glb import Builder
+from tiles.gltf.metadata import FeatureSchema, write_table
 from twin.frames import Frame
 from twin.meshes import MATERIALS, Solids, Surface
 

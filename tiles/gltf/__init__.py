@@ -1,0 +1,1 @@
+"""glTF: the container, typed metadata, and the content of a tile."""

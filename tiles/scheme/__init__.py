@@ -1,0 +1,1 @@
+"""Where tiles lie: squares, trees of tiles, and the documents that tell of them."""
