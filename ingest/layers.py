@@ -11,6 +11,7 @@ import numpy as np
 import shapely
 
 from ingest.addresses import TABLE_SUFFIXES, points_of_table, read_table
+from ingest.bases import COLUMN, bases_of
 from ingest.conform import accepts_ballpark, columns_of, crs_of, datum_steps, known_columns, place, source_ids
 from ingest.joining.divisions import validity
 from ingest.quality import feature_tally
@@ -55,6 +56,11 @@ class FeatureReader:
         if name == "building":
             columns["source"] = np.full(len(raw), delivery.source.name, dtype=object)
             columns["source_id"] = ids if ids is not None else np.full(len(raw), "", dtype=object)
+            bases = bases_of(raw, columns, delivery, frame)
+            lines += bases.lines
+            for step in bases.steps:
+                lineage = lineage.step(step)
+            columns |= {} if bases.values is None else {COLUMN: bases.values}
         if name == "division":
             days, told = validity(columns, delivery, len(raw))
             columns, lines = columns | days, [*lines, *told]

@@ -125,7 +125,7 @@ def _lacks(run: _Run) -> list[str]:
     if not len(run.buildings):
         lacks.append('buildings (a source of kind "footprints" or "citymodel")')
     if not run.city.sources_of("dem", "points"):
-        lacks.append('ground (a source of kind "dem" or "points", or flat ground declared, [l2.relief] level)')
+        lacks.append('ground (kind "dem" or "points"; else it takes the bases of buildings, or level ground)')
     return [f"partial delivery: L2 will lack {' and '.join(lacks)}"] if lacks else []
 
 

@@ -68,11 +68,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class MeasureJob:
-    """What one worker needs to measure a block."""
+    """What one worker needs to measure a block; `surface`: the ground is known, so that a DSM tells heights."""
 
     store: Store
     polygons: Objects
     options: L2Options
+    surface: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def measure(job: MeasureJob) -> Measured:
         cloud = store.read_points("points", bounds=bounds)
         points = roof_points(cloud, polygons, standing.ground_z, options.height)
         evidence["pointcloud"] = from_points(*points, standing.ground_z, options.height)
-    if store.has("raster", "dsm") and meets(store.raster_box("dsm"), bounds):
+    if job.surface and store.has("raster", "dsm") and meets(store.raster_box("dsm"), bounds):
         dsm = store.read_raster("dsm", bounds=bounds)
         evidence["dsm"], evidence["low"] = from_dsm(dsm, whole, polygons, options.height)
     return Measured(standing, evidence)

@@ -47,6 +47,7 @@ Cells = Mapping[str, tuple[str, ...]]
 
 STAGE = "l2"
 LISTED = 20
+BY = "由交付的模型代表 / modelled by the delivered building"
 # Starting processes takes longer than raising a city below this size in one.
 SPREAD_FROM = 150_000
 
@@ -55,11 +56,15 @@ __all__ = ["L2Options", "build"]
 
 @dataclass(frozen=True, slots=True)
 class _Built:
-    """Everything known about the n buildings of the city at the end."""
+    """Everything known about the n buildings of the city at the end.
+
+    by   (n,) oid of the delivered building that a footprint is modelled by; "" for all others
+    """
 
     layer: Layer
     polygons: Objects
     outline: Objects
+    by: Objects
     stand: Stand
     heights: Heights
     shape: Objects
@@ -73,7 +78,7 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     reads    layers building, water, road; raster dem or points; raster dsm, points; model citymodel
     writes   raster and model relief, model l2, layer building_l2, documents l2_report and l2_cells; the other
              classes as `build_classes` says
-    raises   MissingInputError where there is no building layer or nothing to make the ground from
+    raises   MissingInputError where there is no building layer, or where DEM or points hold no ground
     """
     if not city.store.has("layer", "building"):
         raise MissingInputError(
@@ -83,15 +88,16 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     layer = city.store.read_layer("building").sort()
     polygons, outline = footprints.clean(layer.geometry, options.footprints)
     known = imported.cells_of(city.store, options.imported)
-    _stand_back(layer, polygons, outline, known)
+    by = imported.give_way(layer, polygons, known)
+    polygons[by != ""] = shapely.Polygon()
     hands = workers if len(layer) >= SPREAD_FROM else Workers(1, workers.tell)
     ground = make_ground(city, options, workers)
     cells = plan(polygons, layer.oid, options.cell_size)
-    standing, evidence = _measure(city, polygons, cells, options, hands)
+    standing, evidence = _measure(city, polygons, cells, options, hands, surface=not ground.assumed)
     heights = _decide(layer, polygons, evidence, options)
     roofs = choose(_facts(layer, polygons, heights), options.roofs, ROOFS)
     nothing = Raised.nothing(len(layer))
-    built = _Built(layer, polygons, outline, standing, heights, shapes(evidence, heights), roofs, nothing)
+    built = _Built(layer, polygons, outline, by, standing, heights, shapes(evidence, heights), roofs, nothing)
     model = _Model(city, built, cells, options, hands, known)
     lineage = city.store.item("layer", "building").lineage
     step = f"solids up to LoD{options.lod:g} raised on the relief" + (", delivered models as they are" if known else "")
@@ -100,19 +106,12 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     note_cells(city.store, model.digests)
     built = replace(built, raised=model.raised)
     report = _report(built, ground)
-    table = _table(built)
+    table = _table(built, ground.relief.source)
     city.store.write_layer("building_l2", table, lineage.step("heights decided by evidence, ground taken from relief"))
     figures, lines = build_classes(city, built.polygons, options.cell_size, options.classes, workers)
     report = replace(report, figures={**report.figures, **figures}, warnings=(*report.warnings, *lines))
     city.store.write_document("l2_report", report.as_dict(), lineage)
     return report
-
-
-def _stand_back(layer: Layer, polygons: Objects, outline: Objects, known: Mapping[str, object]) -> None:
-    """Footprints that a delivered model stands for are taken out, in place, and say so."""
-    reason = imported.give_way(layer, polygons, known)
-    away = reason.astype(str) != ""
-    polygons[away], outline[away] = shapely.Polygon(), reason[away]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +125,12 @@ class _Pictures:
 
 
 def _measure(
-    city: City, polygons: Objects, cells: Plan, options: L2Options, workers: Workers
+    city: City, polygons: Objects, cells: Plan, options: L2Options, workers: Workers, surface: bool
 ) -> tuple[Stand, dict[str, Evidence]]:
     n = len(polygons)
     whole = Stand.unknown(n)
     evidence: dict[str, Evidence] = {}
-    jobs = [MeasureJob(city.store, polygons[rows], options) for rows in cells.blocks]
+    jobs = [MeasureJob(city.store, polygons[rows], options, surface) for rows in cells.blocks]
     found = workers.map(measure, jobs, label="地面与高度 / ground and heights")
     for rows, part in zip(cells.blocks, found, strict=True):
         _put_measured(whole, evidence, rows, part)
@@ -218,7 +217,8 @@ class _Model:
 def _outcomes(built: _Built) -> tuple[Objects, Objects]:
     """(n,) status and (n,) reason of every building."""
     raised, n = built.raised, len(built.layer)
-    lost = shapely.is_empty(built.polygons)
+    other = built.by != ""
+    lost = shapely.is_empty(built.polygons) & ~other
     hull = np.where(raised.hulled, footprints.HULLED, "").astype(object)
     ground = np.where(built.stand.extrapolated, EXTRAPOLATED, "").astype(object)
     broken = objects([CODES[code] for code in raised.code.tolist()])
@@ -230,20 +230,27 @@ def _outcomes(built: _Built) -> tuple[Objects, Objects]:
     status[mended | (built.heights.fallback & ~raised.delivered)] = "fallback"
     status[raised.code > 0] = "failed"
     status[lost] = "skipped"
+    # Such a building is in the model, under the name of the one that was delivered as a model.
+    status[other], reason[other] = "done", [f"{BY}: {oid}" for oid in built.by[other].tolist()]
     return status, reason
+
+
+def _solid(built: _Built, status: Objects) -> NDArray[np.bool_]:
+    """(n,) True for buildings with a solid of their own."""
+    return np.isin(status.astype(str), ("done", "fallback")) & (built.by == "")
 
 
 def _report(built: _Built, ground: GroundFigures) -> Report:
     status, reason = _outcomes(built)
-    rows = np.flatnonzero(status != "done")
+    rows = np.flatnonzero((status != "done") | (built.by != ""))
     found = zip(built.layer.oid[rows].tolist(), status[rows].tolist(), reason[rows].tolist(), strict=True)
     outcomes = tuple(Outcome(oid, word, text, STAGE) for oid, word, text in found)
     figures = _figures(built, status, ground)
-    return Report(STAGE, int((status == "done").sum()), outcomes, figures, tuple(_warnings(built, status, ground)))
+    return Report(STAGE, len(status) - len(rows), outcomes, figures, tuple(_warnings(built, status, ground)))
 
 
 def _figures(built: _Built, status: Objects, ground: GroundFigures) -> dict[str, Any]:
-    solid = np.isin(status.astype(str), ("done", "fallback"))
+    solid = _solid(built, status)
     kinds = built.heights.evidence[solid].astype(str)
     raised = built.raised
     gap = raised.gap[solid & ~raised.delivered]
@@ -251,6 +258,7 @@ def _figures(built: _Built, status: Objects, ground: GroundFigures) -> dict[str,
     return {
         "buildings": len(built.layer),
         "solids": int(solid.sum()),
+        **({"modelled_by_another": int((built.by != "").sum())} if (built.by != "").any() else {}),
         **{f"evidence_{kind}": int((kinds == kind).sum()) for kind in EVIDENCE},
         "height_median_m": _figure(np.median, built.heights.height[solid]),
         "height_sigma_median_m": _figure(np.median, built.heights.sigma[solid]),
@@ -319,9 +327,10 @@ def _figure(of: Any, values: Floats) -> float:
 
 
 def _warnings(built: _Built, status: Objects, ground: GroundFigures) -> Iterator[str]:
+    yield from ground.warnings()
     if not len(built.layer):
         yield "building: the layer is empty; nothing was raised"
-    solid = np.isin(status.astype(str), ("done", "fallback"))
+    solid = _solid(built, status)
     for rows, text in (
         (np.flatnonzero(_sunk(built, solid)), "with ground above the roof uphill (check height and DEM)"),
         (np.flatnonzero(built.heights.conflict & (status != "skipped")), "height evidence in conflict"),
@@ -332,13 +341,12 @@ def _warnings(built: _Built, status: Objects, ground: GroundFigures) -> Iterator
             named = ", ".join(built.layer.oid[rows[:LISTED]].tolist())
             more = f" and {len(rows) - LISTED} more" if len(rows) > LISTED else ""
             yield f"{len(rows)} buildings {text}: {named}{more}"
-    yield from ground.warnings()
 
 
-def _table(built: _Built) -> Layer:
+def _table(built: _Built, source: str) -> Layer:
     """The layer building_l2: every building as ingested, with what L2 knows of it."""
     status, reason = _outcomes(built)
-    solid = np.isin(status.astype(str), ("done", "fallback"))
+    solid = _solid(built, status)
     lost = shapely.is_empty(built.polygons)
     usable = ~shapely.is_missing(built.layer.geometry) & shapely.is_valid(built.layer.geometry)
     geometry = np.where(lost & usable, built.layer.geometry, built.polygons)
@@ -349,6 +357,7 @@ def _table(built: _Built) -> Layer:
         height_sigma=np.where(solid, heights.sigma, np.nan),
         base_z=np.where(solid, built.raised.base_z, np.nan),
         ground_z=np.where(solid, built.stand.ground_z, np.nan),
+        ground_evidence=np.where(built.stand.extrapolated & solid, "extrapolated", source).astype(object),
         roof_z=np.where(solid, built.raised.roof_z, np.nan),
         roof_shape=np.where(solid & (built.raised.roof == ""), "flat", built.raised.roof).astype(object),
         roof_evidence=_roof_evidence(built),
@@ -356,6 +365,7 @@ def _table(built: _Built) -> Layer:
         ridge_z=np.where(solid, built.raised.ridge_z, np.nan),
         lod=np.where(solid, built.raised.lod / 10.0, np.nan),
         fit_rmse=np.where(solid, built.raised.fit_rmse, np.nan),
+        modelled_by=built.by,
         outcome=status,
         reason=reason,
     )

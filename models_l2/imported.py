@@ -44,18 +44,18 @@ def _enough(solids: Solids, options: ImportOptions) -> NDArray[np.bool_]:
 
 
 def give_way(layer: Layer, polygons: Objects, known: Mapping[str, object]) -> Objects:
-    """(n,) why a footprint is not built: a delivered building of another source stands there; "" where none does.
+    """(n,) oid of the delivered building of another source that a footprint is modelled by; "" where there is none.
 
     A footprint gives way to a delivered building that covers at least half of it, or that has its identifier and
     touches it. Two delivered buildings never give way to each other.
     """
-    reason = np.full(len(layer), "", dtype=object)
+    model = np.full(len(layer), "", dtype=object)
     delivered = np.array([oid in known for oid in layer.oid.tolist()], dtype=bool)
     if not delivered.any() or delivered.all():
-        return reason
+        return model
     models, others = np.flatnonzero(delivered), np.flatnonzero(~delivered & ~shapely.is_empty(polygons))
-    other, model = shapely.STRtree(polygons[models]).query(polygons[others], predicate="intersects")
-    a, b = others[other], models[model]
+    other, near = shapely.STRtree(polygons[models]).query(polygons[others], predicate="intersects")
+    a, b = others[other], models[near]
     area = shapely.area(shapely.intersection(polygons[a], polygons[b]))
     names = layer.column("source_id")
     same = (names[a] == names[b]) & (names[a] != "")
@@ -63,8 +63,8 @@ def give_way(layer: Layer, polygons: Objects, known: Mapping[str, object]) -> Ob
     # The same identifier first, then the largest share; ties go to the smaller oid.
     order = np.lexsort((layer.oid[b].astype(str), -share, ~same, a))
     for k in order[(same | (share >= COVERED))[order]][::-1].tolist():
-        reason[a[k]] = f"由交付的模型代表 / the delivered model {layer.oid[b[k]]} stands for it"
-    return reason
+        model[a[k]] = layer.oid[b[k]]
+    return model
 
 
 def taken(store: Store, cells: Sequence[str], oid: Objects, options: ImportOptions) -> tuple[Solids | None, Integers]:

@@ -1,4 +1,4 @@
-"""The ground that everything stands on: a terrain raster without holes, from a DEM or from classified ground points."""
+"""The ground that everything stands on: a terrain raster without holes, from the best that the delivery holds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import Delaunay, QhullError, cKDTree
 
+from models_l2.terrain.bases import grid_bases, known_bases, spread
 from models_l2.terrain.drawing import drawn
 from models_l2.terrain.filter import FilterOptions, ground_mask
 from twin.analysis.heights import points_inside
@@ -29,7 +30,9 @@ Mask = NDArray[np.bool_]
 GROUND, WATER = 2, 9
 UNCLASSIFIED = (0, 1)
 _BLOCK, _MARGIN = 4096, 512
-_AROUND, _FLAT_CELL = 200.0, 10.0
+_AROUND, _FLAT_CELL, _BASES_CELL = 200.0, 10.0, 5.0
+ASSUMED, BASES = "assumed", "bases"
+ASSUMED_LEVEL = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ class ReliefOptions:
         unit="m",
         min=-500.0,
         max=9000.0,
-        doc="Height of flat ground, declared where there is neither DEM nor points; nan declares none.",
+        doc="Height of flat ground where there is neither DEM nor points; nan: from the bases that buildings were "
+        "delivered with, else assumed at 0.",
     )
     max_hole: float = option(
         2000.0, unit="m", min=0.0, max=20000.0, doc="Holes with places further than this from any known cell stay open."
@@ -67,23 +71,28 @@ class ReliefOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReliefFigures:
-    """What the relief was made from: cells in all, filled, still unknown; the source in a word."""
+    """What the relief was made from: cells in all, filled, still unknown; the source in a word.
+
+    source   dem, points, declared, bases (of buildings), or assumed
+    bases    buildings whose ground was delivered, counted where the relief is made from them
+    """
 
     source: str
     cells: int
     filled: int
     unknown: int
+    bases: int = 0
 
 
 def make_relief(store: Store, frame: Frame, options: ReliefOptions) -> ReliefFigures:
     """Write the raster `relief`, block by block: the DEM with its holes filled, else ground points gridded.
 
-    Without DEM and points the ground is flat at the declared `level`.
+    Without DEM and points the ground is flat at the declared `level`; without that it is interpolated between the bases
+    that buildings were delivered with, and where there are none it is assumed flat at 0 m.
 
-    raises  MissingInputError where there is neither a DEM, nor a classified ground point, nor a declared level
+    raises  MissingInputError where DEM or points are there but hold no ground, or where there is no building either
     """
-    if not store.has("raster", "dem") and not store.has("points", "points") and not math.isnan(options.level):
-        return _flat(store, frame, options)
+    bases = 0
     if store.has("raster", "dem"):
         geobox, source = store.raster_box("dem"), "dem"
         lineage = store.item("raster", "dem").lineage.step("holes filled by linear interpolation from their rims")
@@ -94,10 +103,16 @@ def make_relief(store: Store, frame: Frame, options: ReliefOptions) -> ReliefFig
         lineage = store.item("points", "points").lineage.step(
             f"ground points{found} gridded at {options.resolution:g} m, gaps filled by linear interpolation"
         )
-    else:
+    elif not store.has("layer", "building"):
         raise MissingInputError(
-            "relief: no DEM and no point cloud; declare a source of kind dem or points in city.toml, "
-            "or flat ground by [l2.relief] level = <metres>"
+            "relief: no DEM, no point cloud and no building; declare a source of kind dem or points in city.toml"
+        )
+    elif not math.isnan(options.level) or not (bases := known_bases(store)):
+        return _flat(store, frame, options)
+    else:
+        geobox, source = _around(store, frame, max(options.resolution, _BASES_CELL)), BASES
+        lineage = store.item("layer", "building").lineage.step(
+            f"no terrain data: ground interpolated between the bases of {bases} buildings at {_BASES_CELL:g} m"
         )
     filled = unknown = 0
     with store.raster_writer("relief", geobox, lineage=lineage, dtype="float32") as writer:
@@ -114,21 +129,29 @@ def make_relief(store: Store, frame: Frame, options: ReliefOptions) -> ReliefFig
     if unknown == cells:
         raise MissingInputError(f"relief: the {source} hold no ground; check nodata and point classes (2 is ground)")
     source = "points, filtered" if source == "points" and options.ground == "filtered" else source
-    return ReliefFigures(source, cells, filled, unknown)
+    return ReliefFigures(source, cells, filled, unknown, bases)
 
 
 def _flat(store: Store, frame: Frame, options: ReliefOptions) -> ReliefFigures:
-    item = store.item("layer", "building")
-    west, south, east, north = item.extent or (0.0, 0.0, 0.0, 0.0)
-    around = (west - _AROUND, south - _AROUND, east + _AROUND, north + _AROUND)
-    geobox = GeoBox.from_bounds(around, max(options.resolution, _FLAT_CELL), frame)
-    lineage = Lineage("city.toml").step(f"no terrain data: ground declared flat at {options.level:g} m")
+    """Level ground around the buildings, at the declared height or at 0 m, which is an assumption and says so."""
+    geobox = _around(store, frame, max(options.resolution, _FLAT_CELL))
+    declared = not math.isnan(options.level)
+    level = options.level if declared else ASSUMED_LEVEL
+    word, source = ("declared", "city.toml") if declared else (ASSUMED, "nothing")
+    step = f"no terrain data: ground {word} flat at {level:g} m of {frame.vertical or 'the vertical datum'}"
+    lineage = Lineage(source).step(step)
     with store.raster_writer("relief", geobox, lineage=lineage, dtype="float32") as writer:
-        row = np.full((1, geobox.shape[1]), options.level, dtype=np.float32)
+        row = np.full((1, geobox.shape[1]), level, dtype=np.float32)
         for start in range(0, geobox.shape[0], _BLOCK):
             rows = min(_BLOCK, geobox.shape[0] - start)
             writer.write(np.repeat(row, rows, axis=0), start, 0)
-    return ReliefFigures("declared", geobox.shape[0] * geobox.shape[1], 0, 0)
+    return ReliefFigures(word, geobox.shape[0] * geobox.shape[1], 0, 0)
+
+
+def _around(store: Store, frame: Frame, cell: float) -> GeoBox:
+    """The grid of the buildings and some ground around them."""
+    west, south, east, north = store.item("layer", "building").extent or (0.0, 0.0, 0.0, 0.0)
+    return GeoBox.from_bounds((west - _AROUND, south - _AROUND, east + _AROUND, north + _AROUND), cell, frame)
 
 
 def grid_ground(cloud: PointCloud, geobox: GeoBox, water: bool = True) -> Floats:
@@ -256,6 +279,8 @@ def _known(store: Store, source: str, geobox: GeoBox, window: tuple[slice, slice
     bounds = _shrunk(box)
     if source == "points":
         return grid_ground(_ground_cloud(store, box, options), box, options.water)
+    if source == BASES:
+        return grid_bases(store, box)
     raster = store.read_raster("dem", bounds=bounds)
     return np.where(raster.valid, raster.values, np.nan).astype(np.float64)
 
@@ -270,6 +295,8 @@ def _shrunk(box: GeoBox) -> Bounds:
 def _made_whole(
     values: Floats, geobox: GeoBox, outer: tuple[slice, slice], source: str, options: ReliefOptions
 ) -> Floats:
+    if source == BASES:
+        return spread(values)
     cell = min(geobox.resolution)
     ny, nx = geobox.shape
     edges = (outer[0].start == 0, outer[0].stop == ny, outer[1].start == 0, outer[1].stop == nx)

@@ -16,7 +16,7 @@ import twin
 from twin import finding, pipeline, template
 from twin.errors import OptionsError, TwinError
 from twin.options import describe_options
-from twin.outcome import Report
+from twin.outcome import Report, cause_of
 from twin.progress import Progress
 from twin.workers import Workers
 
@@ -384,7 +384,7 @@ def _print_report(report: Report) -> None:
         print(f"  ! {line}")
     groups: dict[tuple[str, str], list[str]] = {}
     for outcome in sorted(report.outcomes, key=lambda o: (_SERIOUS.index(o.status), o.reason, o.oid)):
-        groups.setdefault((outcome.status, outcome.reason), []).append(outcome.oid)
+        groups.setdefault((outcome.status, cause_of(outcome.reason)), []).append(outcome.oid)
     for (status, reason), oids in list(groups.items())[:LISTED]:
         more = f" ... {len(oids)} in all" if len(oids) > NAMED else ""
         print(f"  {status}: {reason}: {', '.join(oids[:NAMED])}{more}")

@@ -61,7 +61,12 @@ _BUILDING = (
         source="name of the source",
         source_id="identifier in the source",
     )
-    | _number("m", height="surveyed height above ground", eave_height="eave height above ground")
+    | _number(
+        "m",
+        height="surveyed height above ground",
+        eave_height="eave height above ground",
+        terrain_height="height of the ground at the building above the vertical datum, as delivered",
+    )
     | _number("", storeys="storeys above ground")
     | _number("yr", year_built="year of construction")
     | _number("", people_day="people by day", people_night="people by night")

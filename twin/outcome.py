@@ -10,6 +10,15 @@ Status = Literal["done", "fallback", "skipped", "failed"]
 _STATUSES: tuple[Status, ...] = get_args(Status)
 
 
+def cause_of(reason: str) -> str:
+    """A reason of the form "Chinese / English: figures" without its figures, so that the same cause counts as one.
+
+    Several reasons in one, joined by "; ", lose theirs each.
+    """
+    parts = (part.partition(" / ") for part in reason.split("; "))
+    return "; ".join(f"{zh}{slash}{en.partition(': ')[0]}" for zh, slash, en in parts)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one item, with the reason in words that a mapper can act on."""

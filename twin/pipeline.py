@@ -16,7 +16,7 @@ from typing import Any
 import twin
 from twin.city import City
 from twin.deliveries import fingerprint
-from twin.errors import OptionsError
+from twin.errors import MissingInputError, OptionsError
 from twin.options import as_table, read_options
 from twin.outcome import Outcome, Report
 from twin.store.catalog import write_atomic
@@ -106,6 +106,9 @@ STAGES: tuple[Stage, ...] = (
         (),
     ),
 )
+
+
+_NAMES = frozenset(stage.name for stage in STAGES)
 
 
 def stage_of(name: str) -> Stage:
@@ -226,16 +229,23 @@ def write_pages(city: City, of: str = "", out: Path | None = None) -> list[tuple
 
 
 def check(city: City, workers: Workers) -> list[Report]:
-    """Opens everything that was written and checks it, one report per part; failed outcomes are what is wrong."""
+    """Opens everything that was written and checks it, one report per part; failed outcomes are what is wrong.
+
+    A stage that never ran is named, and is no fault.
+    raises  MissingInputError where nothing was written yet
+    """
     from tiles.validity import check_tiles
 
+    if not city.store.items():
+        raise MissingInputError(f"{city.name_en}: nothing is built yet; run `twin run {city.root}`")
     reports = [_check_items(city, workers)]
     if city.store.has("model", "l2"):
         reports.append(_check_solids(city, "l2"))
     reports += [_check_solids(city, name) for name in ("l3", "pipes") if city.store.has("model", name)]
     if city.store.has("model", "citymodel"):
         reports.append(_check_delivered(city))
-    reports.append(check_tiles(city))
+    if city.store.current_tiles() is not None or city.store.stamp("tiles"):
+        reports.append(check_tiles(city))
     return reports
 
 
@@ -274,8 +284,9 @@ def _check_items(city: City, workers: Workers) -> Report:
         kept = city.store.stamp(stage.name)
         if kept in ("", _BEGUN):
             word = "上次运行未完成 / its last run did not end" if kept else "尚未运行 / this stage has not run"
-            wrong.append(Outcome(stage.name, "failed", word))
-    return Report("catalogue", len(items) - len(wrong), tuple(wrong))
+            wrong.append(Outcome(stage.name, "failed" if kept else "skipped", word))
+    lost = sum(outcome.oid not in _NAMES for outcome in wrong)
+    return Report("catalogue", len(items) - lost, tuple(wrong))
 
 
 def _check_solids(city: City, name: str) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ import numpy as np
 import orjson
 import shapely
 
+from ingest.bases import COLUMN, plausible
 from ingest.citymodel.album import Album, Place, count_images, lost_lines
 from ingest.citymodel.appearance import read_looks
 from ingest.citymodel.citygml import read_citygml
@@ -155,6 +157,7 @@ class _Gathered:
 
     ids: list[str] = field(default_factory=list)
     outlines: list[Any] = field(default_factory=list)
+    bases: list[float] = field(default_factory=list)
     attributes: list[dict[str, Any]] = field(default_factory=list)
     problems: list[tuple[int, str, str]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -170,6 +173,8 @@ class _Gathered:
         self.ids.append(body.oid)
         self.outlines.append(footprint_of(body))
         heights = [ring[:, 2] for part in body.parts for polygon in part.polygons for ring in polygon.rings]
+        lowest = heights or [ring[:, 2] for polygon in body.plan for ring in polygon.rings]
+        self.bases.append(float(np.concatenate(lowest).min()) if lowest else math.nan)
         values = {key: _plain(value) for key, value in body.attributes.items()}
         if heights:
             z = np.concatenate(heights)
@@ -244,6 +249,7 @@ class CityModelReader:
         ids = objects(found.ids)
         columns["source"] = np.full(len(raw), delivery.source.name, dtype=object)
         columns["source_id"] = ids
+        columns[COLUMN] = plausible(np.array(found.bases))
         named = stable_oids(delivery.source.name, "building", ids, geometry)
         unique = unique_oids("building", named, geometry, columns, self.kind)
         oid, keep, repeated = unique.oid, unique.keep, unique.outcomes

@@ -53,7 +53,8 @@ ELEMENTS = {
 COLUMNS = {
     "name": "名称", "name_en": "英文名", "function": "用途", "structure": "结构", "roof_type": "屋顶",
     "heritage": "文物编码", "address": "地址", "source_id": "来源标识", "height": "高度", "eave_height": "檐口高",
-    "storeys": "层数", "year_built": "建成年份", "people_day": "昼间人数", "people_night": "夜间人数",
+    "terrain_height": "地面高程", "storeys": "层数", "year_built": "建成年份",
+    "people_day": "昼间人数", "people_night": "夜间人数",
     "road_class": "道路等级", "width": "宽度", "lanes": "车道数", "bridge": "桥梁", "depth": "深度", "code": "代码",
     "division_level": "区划级别", "parent": "上级代码", "text": "标准地址", "province": "省", "city": "市",
     "district": "区县", "street": "街道", "road": "道路", "number": "门牌号", "kind": "类别", "capacity": "规模",

@@ -17,6 +17,7 @@ from twin.analysis.heights import cells_inside, points_inside
 from twin.city import City
 from twin.features import Layer, Objects
 from twin.meshes import Solids
+from twin.outcome import cause_of
 
 Floats = NDArray[np.float64]
 
@@ -96,8 +97,7 @@ def _reasons(table: Layer) -> list[tuple[tuple[str, str], int]]:
     found: Counter[tuple[str, str]] = Counter()
     for status, reason in zip(_words(table, "outcome"), _words(table, "reason"), strict=True):
         for part in filter(None, reason.split("; ")):
-            zh, slash, en = part.partition(" / ")
-            found[status, f"{zh}{slash}{en.partition(': ')[0]}"] += 1
+            found[status, cause_of(part)] += 1
     return sorted(found.items(), key=lambda item: (-item[1], item[0]))
 
 

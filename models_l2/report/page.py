@@ -9,7 +9,7 @@ import numpy as np
 
 from models_l2.report.drawing import RESIDUALS, histogram, plan_view, solid_view
 from models_l2.report.facts import Facts, Worst, facts_of
-from models_l2.report.words import EVIDENCE, FIGURES, OUTCOMES, SHAPES, STYLE
+from models_l2.report.words import EVIDENCE, FIGURES, GROUND, NOTICES, OUTCOMES, SHAPES, STYLE
 from models_l2.validity import CODES
 from twin.city import City
 
@@ -25,7 +25,7 @@ def l2_page(city: City) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
         f"<title>{escape(city.name)} L2 模型报告 · L2 report</title><style>{STYLE}</style></head><body>"
         f"<header><p class='over'>{both('L2 模型报告', 'L2 report')}</p><h1>{both(city.name, city.name_en)}</h1>"
-        f"{badge}{_cards(facts)}</header><main>{_levels(facts)}{_fit(facts)}{_soundness(facts)}{_reasons(facts)}"
+        f"{badge}{_notice(facts)}{_cards(facts)}</header><main>{_levels(facts)}{_fit(facts)}{_soundness(facts)}{_reasons(facts)}"
         f"{_worst(facts)}</main><footer>{_notes()}</footer></body></html>\n"
     )
 
@@ -61,6 +61,12 @@ def _section(zh: str, en: str, body: str) -> str:
 
 def _count(value: int) -> str:
     return f"{value:,}" if value else '<span class="none">–</span>'
+
+
+def _notice(facts: Facts) -> str:
+    """What a reader must know of the ground before any figure."""
+    told = NOTICES.get(facts.figures["relief_source"])
+    return f'<p class="notice" role="note">{both(*told)}</p>' if told else ""
 
 
 def _cards(facts: Facts) -> str:
@@ -131,6 +137,8 @@ def _soundness(facts: Facts) -> str:
         for key, (zh, en, unit) in FIGURES.items()
         if key in facts.figures
     ]
+    source = facts.figures["relief_source"]
+    ground.insert(0, [both("地面来源", "ground from"), both(*GROUND.get(source, (source, "")))])
     apart = facts.figures["height_conflicts"]
     names = f'<div class="why">{escape("、".join(facts.conflicts))}{" …" if apart > len(facts.conflicts) else ""}</div>'
     ground.append([both("高度依据互相矛盾", "height evidence in conflict") + (names if apart else ""), _count(apart)])

@@ -18,6 +18,26 @@ SHAPES = {
     "levels": ("实测台阶", "levels as measured"),
     "flat": ("平屋顶", "flat"),
 }
+GROUND = {
+    "dem": ("高程模型", "DEM"),
+    "points": ("点云地面点", "ground points"),
+    "points, filtered": ("点云滤波所得地面点", "ground points by filter"),
+    "declared": ("声明的水平地面", "level ground as declared"),
+    "bases": ("建筑底部高程内插", "interpolated between bases of buildings"),
+    "assumed": ("假定的水平地面", "level ground, assumed"),
+}
+NOTICES = {
+    "assumed": (
+        "没有地面数据：地面假定为水平，高程 0 m。建筑高度仍真实；高程、坡度与水文不可用。",
+        "No data of the ground: level ground at 0 m is assumed. Heights above ground are true; elevations, slopes and "
+        "water are not.",
+    ),
+    "bases": (
+        "没有地面数据：地面由建筑交付的底部高程内插，建筑之间的地面可能不同。",
+        "No data of the ground: it is interpolated between the bases that buildings were delivered with; open ground "
+        "may lie otherwise.",
+    ),
+}
 OUTCOMES = {
     "done": ("完成", "done"),
     "fallback": ("降级", "fallback"),
@@ -52,6 +72,7 @@ h2{font-size:19px;font-weight:600;margin:36px 0 12px}
 .en{font-size:.82em;color:var(--soft);font-weight:400}
 .over{margin:0;color:var(--green);font-weight:600}
 .badge{display:inline-block;margin:0 0 12px;padding:2px 10px;border:1px dashed var(--gold);border-radius:4px}
+.notice{margin:0 0 14px;padding:6px 12px;border-left:4px solid var(--red);background:#f6ebe4;max-width:900px}
 dl,dd,dt,figure,p{margin:0;padding:0}
 .cards{display:flex;flex-wrap:wrap;gap:8px 40px}
 .cards dd{font-size:24px;line-height:1.3;font-weight:600}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models_l2.blocks import L2Options
 from models_l2.ground import read_relief
-from models_l2.relief import ReliefFigures, make_relief
+from models_l2.relief import ASSUMED, ASSUMED_LEVEL, BASES, ReliefFigures, make_relief
 from models_l2.terrain.conditioning import ConditionFigures, condition
 from models_l2.terrain.roads import carriageways
 from models_l2.terrain.tin import PER_METRE, Square, Tin, TinOptions, triangulate
@@ -77,6 +77,7 @@ class GroundFigures:
         relief, tin, changed = self.relief, self.tin, self.conditioned
         return {
             "relief_source": relief.source,
+            **({"relief_bases": relief.bases} if relief.bases else {}),
             "relief_cells": relief.cells,
             "relief_filled": relief.filled,
             "relief_unknown": relief.unknown,
@@ -90,8 +91,24 @@ class GroundFigures:
             "relief_breaklines_lost": tin.lost,
         }
 
+    @property
+    def assumed(self) -> bool:
+        """True where nothing tells how high the ground is: only heights above it mean something."""
+        return self.relief.source == ASSUMED
+
     def warnings(self) -> Iterator[str]:
         """What a person should look at."""
+        if self.assumed:
+            yield (
+                f"relief: no DEM, no points, no base heights: level ground ASSUMED at {ASSUMED_LEVEL:g} m; heights "
+                "above ground are true, elevations, slopes and water are not. Declare a [[source]] of kind dem or "
+                "points, or [l2.relief] level"
+            )
+        if self.relief.source == BASES:
+            yield (
+                f"relief: no DEM, no points: ground interpolated between the bases that {self.relief.bases} buildings "
+                "were delivered with (lineage of layer building says how); open ground may lie otherwise"
+            )
         if self.relief.unknown:
             yield f"relief: {self.relief.unknown} of {self.relief.cells} cells are unknown at the edge of the data"
 

@@ -100,16 +100,20 @@ def test_what_is_no_solid_is_kept_as_surfaces_with_its_number(city_with):
 def test_a_footprint_of_another_source_gives_way_where_half_of_it_is_covered(city_with):
     shapes = [HERE, shapely.box(X + 4.0, Y, X + 13.0, Y + 10.0), shapely.box(X + 8.0, Y, X + 18.0, Y + 10.0), FAR]
     city = city_of(city_with, [cube("b0000")], shapes)
-    _, solids, table = built(city)
+    report, solids, table = built(city)
     assert solids.oid.tolist() == ["b0000", "b0002", "b0003"]
-    assert table.columns["outcome"].tolist() == ["done", "skipped", "done", "done"]
-    assert "b0000 stands for it" in table.columns["reason"][1]
+    assert table.columns["outcome"].tolist() == ["done", "done", "done", "done"]
+    assert table.columns["modelled_by"].tolist() == ["", "b0000", "", ""]
+    assert (report.figures["solids"], report.figures["modelled_by_another"]) == (3, 1)
+    assert (report.count("done"), report.count("skipped")) == (4, 0)
+    assert [(o.oid, o.status) for o in report.outcomes] == [("b0001", "done")]
+    assert table.columns["reason"][1].endswith("modelled by the delivered building: b0000")
 
 
 def test_the_same_identifier_counts_more_than_the_share(city_with):
     shapes = [HERE, shapely.box(X + 8.0, Y, X + 18.0, Y + 10.0)]
     city = city_of(city_with, [cube("b0000")], shapes, source_id=["DE-1", "DE-1"])
-    assert built(city)[2].columns["outcome"].tolist() == ["done", "skipped"]
+    assert built(city)[2].columns["modelled_by"].tolist() == ["", "b0000"]
 
 
 def test_a_model_below_the_level_asked_for_gives_its_height_only(city_with):

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import shapely
 
 from models_l2 import relief
 from models_l2.relief import ReliefOptions, enclosed, fill_holes, grid_ground, make_relief
 from twin.errors import MissingInputError
+from twin.features import Layer
 from twin.grid import GeoBox, Raster
 from twin.lineage import Lineage
 from twin.points import PointCloud
@@ -83,6 +85,56 @@ def test_ground_points_alone_give_a_relief_without_holes(tmp_path, frame):
     assert figures.source == "points"
     assert figures.unknown == 0
     assert np.abs(made.values - (5.0 + 0.1 * x)[None, :]).max() < 0.06
+
+
+def city_of_bases(folder, frame, bases):
+    """Nine houses of 10 m in a square of 400 m; the ground under them as delivered."""
+    x, y = (axis.ravel() for axis in np.meshgrid(500_000.0 + 200.0 * np.arange(3), 4_430_000.0 + 200.0 * np.arange(3)))
+    store = FolderStore(folder, frame)
+    oid = [f"b{k}" for k in range(9)]
+    columns = {"terrain_height": np.asarray(bases(x, y), float)}
+    store.write_layer("building", Layer.build("building", frame, oid, shapely.box(x, y, x + 10, y + 10), columns),
+                      Lineage("survey"))  # fmt: skip
+    return store
+
+
+def test_without_terrain_the_ground_runs_between_the_bases_that_buildings_came_with(tmp_path, frame):
+    def tilted(x, y):
+        return 700.0 + 0.02 * (x - 500_000.0) - 0.05 * (y - 4_430_000.0)
+
+    store = city_of_bases(tmp_path / "s", frame, tilted)
+    figures = make_relief(store, frame, ReliefOptions())
+    assert (figures.source, figures.bases, figures.unknown) == ("bases", 9, 0)
+    made = store.read_raster("relief")
+    asked = np.array([[500_105.0, 4_430_105.0], [500_305.0, 4_430_255.0]])
+    np.testing.assert_allclose(made.sample(asked, "nearest"), tilted(*(asked - 5.0).T), atol=0.5)
+    assert made.values.min() >= tilted(500_000.0, 4_430_400.0) - 0.01
+    assert "bases of 9 buildings" in store.item("raster", "relief").lineage.steps[-1]
+
+
+def test_a_declared_level_is_taken_before_bases(tmp_path, frame):
+    store = city_of_bases(tmp_path / "s", frame, lambda x, y: 0.0 * x + 700.0)
+    assert make_relief(store, frame, ReliefOptions(level=12.5)).source == "declared"
+    assert np.unique(store.read_raster("relief").values).tolist() == [12.5]
+
+
+def test_bases_make_one_relief_in_any_division_into_blocks(tmp_path, frame, monkeypatch):
+    made = []
+    for block, margin in ((4096, 512), (64, 160)):
+        monkeypatch.setattr(relief, "_BLOCK", block)
+        monkeypatch.setattr(relief, "_MARGIN", margin)
+        store = city_of_bases(tmp_path / str(block), frame, lambda x, y: 700.0 + 0.01 * (x - y))
+        make_relief(store, frame, ReliefOptions())
+        made.append(store.read_raster("relief").values)
+    assert np.array_equal(*made)
+
+
+def test_without_any_word_of_the_ground_it_is_level_at_zero_and_assumed(tmp_path, frame):
+    store = city_of_bases(tmp_path / "s", frame, lambda x, y: np.nan * x)
+    figures = make_relief(store, frame, ReliefOptions())
+    assert (figures.source, figures.bases, figures.unknown) == ("assumed", 0, 0)
+    assert np.unique(store.read_raster("relief").values).tolist() == [0.0]
+    assert store.item("raster", "relief").lineage.steps[-1].endswith("ground assumed flat at 0 m of 1985")
 
 
 def test_no_ground_at_all_stops_with_a_remedy(tmp_path, frame, slope):

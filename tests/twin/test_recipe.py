@@ -105,6 +105,15 @@ def test_killing_any_step_and_running_again_ends_in_the_same_bytes(folder):
         assert content(folder) == whole, f"killed after {wait} s"
 
 
+def test_check_of_a_part_of_the_recipe_names_what_has_not_run_and_is_content(folder, capsys):
+    assert main(["check", str(folder)]) == 2
+    assert "nothing is built yet" in capsys.readouterr().err
+    assert main(["run", str(folder), "--only", "ingest", "--only", "l2"]) == 0
+    capsys.readouterr()
+    assert main(["check", str(folder)]) == 0
+    assert "skipped: 尚未运行 / this stage has not run: l3, tiles, zones" in capsys.readouterr().out
+
+
 def test_check_finds_what_is_wrong_and_says_so(folder, capsys):
     assert main(["run", str(folder)]) == 0
     assert main(["check", str(folder)]) == 0
@@ -172,8 +181,9 @@ def test_a_city_without_terrain_stands_on_ground_declared_flat(folder, capsys):
     text = file.read_text(encoding="utf-8")
     begin, end = text.index('[[source]]\nname = "dem"'), text.index('[[source]]\nname = "footprints"')
     file.write_text(text[:begin] + text[end:], encoding="utf-8")
-    assert main(["run", str(folder)]) == 2
-    assert "[l2.relief] level" in capsys.readouterr().err
+    assert main(["run", str(folder), "--only", "ingest", "--only", "l2"]) == 0
+    assert "level ground ASSUMED at 0 m" in capsys.readouterr().out
+    assert set(twin.open(folder).buildings().column("base_z")) == {0.0}
     file.write_text(text[:begin] + text[end:] + "\n[l2.relief]\nlevel = 12.5\n", encoding="utf-8")
     assert main(["run", str(folder)]) == 0
     assert set(twin.open(folder).buildings().column("base_z")) == {12.5}

@@ -62,11 +62,21 @@ def build(city: City, options: ZoneOptions, workers: Workers) -> Report:
         done=len(scene.buildings) + len(scene.streets) - len(outcomes),
         outcomes=outcomes,
         figures=_figures(scene, ground, result),
-        warnings=scene.warnings,
+        warnings=(*_ground_lines(city), *scene.warnings),
     )
     city.store.write_document("zones_report", report.as_dict(), made)
     workers.tell(STAGE, 3, 3)
     return report
+
+
+def _ground_lines(city: City) -> list[str]:
+    """What the relief is worth where nothing was delivered for it."""
+    report = city.store.read_document("l2_report") if city.store.has("document", "l2_report") else {}
+    source = report.get("figures", {}).get("relief_source", "")
+    if source not in ("assumed", "declared", "bases"):
+        return []
+    how = "interpolated between bases of buildings" if source == "bases" else f"{source} level"
+    return [f"the ground is {how}: where water gathers is not known, and the zones say little; deliver a dem source"]
 
 
 def zone_scene(city: City) -> ZoneScene:
