@@ -1,5 +1,5 @@
-"""The catalogue of the folder store, one JSON file replaced whole, the same bytes for the same content; and the journal by
-which a file and its line in a catalogue change together, whenever the writer is killed."""
+"""The catalogue of the folder store, one JSON file replaced whole, the same bytes for the same content; and the journal
+by which a file and its line in a catalogue change together, whenever the writer is killed."""
 
 from __future__ import annotations
 
