@@ -13,6 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from models_l2.footprints import Rings, to_polygons
+from models_l2.saddles import crowded, parted
 from twin.errors import GeometryError
 from twin.features import Objects
 from twin.frames import Frame
@@ -23,6 +24,8 @@ Integers = NDArray[np.int64]
 
 # Heights of one column closer than this are one; half of val3dity's planarity tolerance of 0.01 m.
 MERGE = 0.005
+# Rounds in which the saddles of a building are taken apart, one a round; with more of them it comes out invalid.
+_SADDLES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,30 +92,28 @@ def raise_partition(partition: Partition, base: Floats, oid: Objects, frame: Fra
     returns   Solids with n solids; a building whose faces do not tile its footprint comes out open, for `validity`
     source    surfaces as in CityJSON 2.0 (GroundSurface, WallSurface, RoofSurface); shells of ISO 19107
     """
-    partition, z = _crossings_cut(partition)
-    rings = partition.rings
-    column, xy, column_owner = columns(rings)
-    level, base_level, height, level_column = _levels(column, z, base[column_owner])
+    stood = _stood(partition, base)
+    rings, level_owner = stood.rings, stood.owner[stood.level_column]
     corner = _triangles(rings)
-    edges = _walls(rings, column, level, base_level)
+    edges = _walls(stood.ends())
     owner_of = rings.owner[rings.vertex_ring()]
     face_owner = owner_of[corner[:, 0]] if len(corner) else np.zeros(0, np.int64)
-    wall_owner = column_owner[level_column[edges[:, 0]]] if len(edges) else np.zeros(0, np.int64)
+    wall_owner = level_owner[edges[:, 0]] if len(edges) else np.zeros(0, np.int64)
     groups = (
-        (base_level[column[corner[:, ::-1]]], face_owner, Surface.GROUND),
+        (stood.base_level[stood.column[corner[:, ::-1]]], face_owner, Surface.GROUND),
         (edges, wall_owner, Surface.WALL),
-        (level[corner], face_owner, Surface.ROOF),
+        (stood.level[corner], face_owner, Surface.ROOF),
     )
     faces = np.concatenate([group[0].reshape(-1, 3) for group in groups])
     surface = np.concatenate([np.full(len(group[1]), group[2], np.uint8) for group in groups])
     belongs = np.concatenate([group[1] for group in groups])
     order = np.argsort(belongs * 4 + surface, kind="stable")
     n = rings.n
-    vertex_count = np.bincount(column_owner[level_column], minlength=n)
+    vertex_count = np.bincount(level_owner, minlength=n)
     return Solids(
         frame=frame,
         oid=oid,
-        vertices=np.column_stack([xy[level_column], height]),
+        vertices=np.column_stack([stood.xy[stood.level_column], stood.height]),
         faces=faces[order].astype(np.int32),
         surface=surface[order],
         vertex_offset=_offsets(vertex_count),
@@ -120,6 +121,65 @@ def raise_partition(partition: Partition, base: Floats, oid: Objects, frame: Fra
         lod=np.broadcast_to(np.asarray(lod, np.uint8), (n,)).copy(),
         material=np.zeros(len(faces), np.uint8),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stood:
+    """Columns (c,) at all corners of a partition, and their levels (l,), bottom up.
+
+    rings    (k,) vertices                             mate          (k,) see `_mates`
+    column   (k,) of every vertex                      xy, owner     (c, 2) and (c,) of the columns
+    level    (k,) of every vertex                      base_level    (c,) level of the ground
+    height   (l,) m                                    level_column  (l,)
+    """
+
+    rings: Rings
+    mate: Integers
+    column: Integers
+    xy: Floats
+    owner: Integers
+    level: Integers
+    base_level: Integers
+    height: Floats
+    level_column: Integers
+
+    def ends(self) -> tuple[Integers, Integers, Integers, Integers]:
+        """Levels below and above at the start, below and above at the end of the walls (w,) from lower to higher.
+
+        A wall stands on every edge whose face lies above its neighbour's, or at the outline above ground.
+        """
+        following, mate = self.rings.following(), self.mate
+        outer, ground = mate < 0, self.base_level[self.column]
+        low_start = np.where(outer, ground, self.level[following[mate]])
+        low_end = np.where(outer, ground[following], self.level[mate])
+        high_start, high_end = self.level, self.level[following]
+        up_start, up_end = high_start - low_start, high_end - low_end
+        wall = np.flatnonzero((up_start >= 0) & (up_end >= 0) & (up_start + up_end > 0))
+        return low_start[wall], high_start[wall], low_end[wall], high_end[wall]
+
+
+def _stood(partition: Partition, base: Floats) -> _Stood:
+    """The columns of a partition cut where planes cross, its saddles taken apart."""
+    for _ in range(_SADDLES):
+        stood = _columns_of(*_crossings_cut(partition), base)
+        low_start, high_start, low_end, high_end = stood.ends()
+        lower, upper = np.concatenate([low_start, low_end]), np.concatenate([high_start, high_end])
+        at = crowded(lower, upper, len(stood.height))
+        if not len(at):
+            break
+        step = np.full(len(stood.owner), -1)
+        step[stood.level_column[at]] = at
+        rings = parted(stood.rings, stood.mate, step[stood.column], stood.level > step[stood.column])
+        if rings is None:
+            break
+        partition = Partition(rings, partition.plane, partition.origin)
+    return stood
+
+
+def _columns_of(partition: Partition, z: Floats, base: Floats) -> _Stood:
+    rings = partition.rings
+    column, xy, owner = columns(rings)
+    return _Stood(rings, _mates(rings, column), column, xy, owner, *_levels(column, z, base[owner]))
 
 
 def _offsets(counts: Integers) -> Integers:
@@ -195,18 +255,12 @@ def _crossings_cut(partition: Partition) -> tuple[Partition, Floats]:
     return whole, whole.heights()
 
 
-def _walls(rings: Rings, column: Integers, level: Integers, base_level: Integers) -> Integers:
-    """Triangles (t, 3) of levels: every edge whose face lies above its neighbour's, or at the outline above ground."""
-    following, mate = rings.following(), _mates(rings, column)
-    outer = mate < 0
-    low_start = np.where(outer, base_level[column], level[following[mate]])
-    low_end = np.where(outer, base_level[column[following]], level[mate])
-    high_start, high_end = level, level[following]
-    up_start, up_end = high_start - low_start, high_end - low_end
-    wall = (up_start >= 0) & (up_end >= 0) & (up_start + up_end > 0)
-    edge, step = _expand(np.where(wall, up_end, 0))
+def _walls(ends: tuple[Integers, Integers, Integers, Integers]) -> Integers:
+    """Triangles (t, 3) of levels between the lower and the upper levels of walls, see `_Stood.ends`."""
+    low_start, high_start, low_end, high_end = ends
+    edge, step = _expand(high_end - low_end)
     right = np.column_stack([low_start[edge], low_end[edge] + step, low_end[edge] + step + 1])
-    edge, step = _expand(np.where(wall, up_start, 0))
+    edge, step = _expand(high_start - low_start)
     left = np.column_stack([low_start[edge] + step, high_end[edge], low_start[edge] + step + 1])
     return np.concatenate([right, left])
 

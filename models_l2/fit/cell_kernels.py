@@ -157,9 +157,11 @@ def levelled(one: Any, other: Any, height: Any, area: Any, step: float) -> Any:
 
 @njit(cache=True)
 def medians(xyz: Any, xy: Any, ring: Any, face: Any, count: int) -> Any:
-    """(count,) middle height of the points inside every face, NaN where there is none; on the border is outside."""
+    """(count, 3) mean x and y and middle height of the points inside every face, NaN where there is none; (n,) face of
+    every point, -1 on a border and outside."""
     n = len(xyz)
-    found = np.full(count, np.nan)
+    found = np.full((count, 3), np.nan)
+    inside = np.full(n, -1)
     z = np.empty(n)
     first = 0
     while first < len(xy):
@@ -168,15 +170,18 @@ def medians(xyz: Any, xy: Any, ring: Any, face: Any, count: int) -> Any:
             last += 1
         xmin, xmax = xy[first:last, 0].min(), xy[first:last, 0].max()
         size = 0
+        x, y = 0.0, 0.0
         for i in range(n):
             if xmin < xyz[i, 0] < xmax and _within(xyz[i, 0], xyz[i, 1], xy[first:last], ring[first:last]):
-                z[size] = xyz[i, 2]
+                x, y, z[size] = x + xyz[i, 0], y + xyz[i, 1], xyz[i, 2]
+                inside[i] = face[ring[first]]
                 size += 1
         if size:
             ordered = np.sort(z[:size])
-            found[face[ring[first]]] = 0.5 * (ordered[(size - 1) // 2] + ordered[size // 2])
+            middle = 0.5 * (ordered[(size - 1) // 2] + ordered[size // 2])
+            found[face[ring[first]]] = (x / size, y / size, middle)
         first = last
-    return found
+    return found, inside
 
 
 @njit(cache=True)

@@ -13,8 +13,8 @@ from models_l2.fit import cell_kernels as kernels
 from models_l2.fit.cells import CellOptions, borders, choose, cut, dissolve
 from models_l2.fit.lines import LineOptions, cut_lines
 from models_l2.fit.planes import PlaneOptions, Planes, find_planes
+from models_l2.fit.tidy import tidy
 from models_l2.shell import Partition, partition_of
-from models_l2.tidy import tidy
 from twin.features import Objects, objects
 from twin.options import option
 
@@ -36,7 +36,9 @@ class FitOptions:
     step: float = option(
         2.0, unit="m", min=0.3, max=20.0, doc="LoD1.3 splits a footprint where its roofs differ by more than this."
     )
-    above: float = option(1.0, unit="m", min=0.0, max=10.0, doc="No plane rises this far over the highest points.")
+    above: float = option(
+        1.0, unit="m", min=0.0, max=10.0, doc="No plane rises this far over the highest point on one."
+    )
 
     def coarser(self, cell: float) -> FitOptions:
         """The same for cells of a surface model `cell` m wide, whose heights scatter more and blur every edge."""
@@ -140,14 +142,15 @@ def stepped(roof: _Roof, step: float) -> _Roof | None:
     faces, label = dissolve(roof.faces, group)
     if len(faces) < 2:
         return None
-    plane = np.column_stack([np.zeros((len(faces), 2)), height[label]])
-    return _Roof(faces, plane, height[label], roof.origin)
+    # Levels a hair apart at a corner where they meet across would be pulled together there, and neither stay level.
+    height = np.round(height[label], 2)
+    return _Roof(faces, np.column_stack([np.zeros((len(faces), 2)), height]), height, roof.origin)
 
 
 def _faces(polygon: Any, planes: Planes, options: FitOptions) -> tuple[Objects, Integers]:
     lines = cut_lines(planes, polygon, options.lines)[: options.cells.most_lines]
-    if not len(lines) or polygon.geom_type != "Polygon":
-        return shapely.get_parts(objects([polygon])), np.zeros(shapely.get_num_geometries(polygon), np.int64)
+    if not len(lines) and polygon.geom_type == "Polygon":
+        return objects([polygon]), np.zeros(1, np.int64)
     cells, middle = cut(polygon, lines, options.cells.snap)
     return dissolve(cells, choose(cells, middle, lines, planes, polygon.area, options.cells))
 
@@ -155,16 +158,52 @@ def _faces(polygon: Any, planes: Planes, options: FitOptions) -> tuple[Objects, 
 def _sensible(
     faces: Objects, label: Integers, planes: Planes, floor: float, options: FitOptions
 ) -> tuple[Floats, Floats]:
-    """Planes (f, 3) and middle heights (f,) of the faces; a plane that leaves the range of heights is made level."""
+    """Planes (f, 3) and middle heights (f,) of the faces; a plane that leaves the range of heights is made gentler.
+
+    Points on no plane do not count for the upper end of the range: birds and masts are among them.
+    """
     plane = planes.plane[label]
     z = planes.xyz[:, 2]
     rings, of = shapely.get_rings(faces, return_index=True)
     xy, ring = shapely.get_coordinates(rings, return_index=True)
-    height = kernels.medians(planes.xyz, xy, ring, of, len(faces))
-    height = np.maximum(np.where(np.isnan(height), np.median(z), height), floor)
+    middle, inside = kernels.medians(planes.xyz, xy, ring, of, len(faces))
+    blank = np.isnan(middle[:, 2])
+    if blank.any():
+        centre = np.column_stack([shapely.get_coordinates(shapely.centroid(faces)), np.full(len(faces), np.median(z))])
+        middle = np.where(blank[:, None], centre, middle)
+    top = max(float(z[planes.label >= 0].max()) + options.above, floor)
+    middle[:, 2] = np.clip(middle[:, 2], floor, top)
     face = of[ring]
     at = (xy * plane[face, :2]).sum(axis=1) + plane[face, 2]
-    top = max(float(z.max()) + options.above, floor)
-    wild = np.unique(face[(at > top) | (at < floor)])
-    plane[wild] = np.column_stack([np.zeros((len(wild), 2)), height[wild]])
-    return plane, height
+    wild = np.zeros(len(faces), bool)
+    wild[face[(at > top) | (at < floor)]] = True
+    if wild.any():
+        plane[wild] = _gentler((xy, face), plane, middle, (floor, top), (planes.xyz, inside))[wild]
+    return plane, middle[:, 2]
+
+
+def _gentler(
+    corners: tuple[Floats, Integers],
+    plane: Floats,
+    middle: Floats,
+    limits: tuple[float, float],
+    points: tuple[Floats, Integers],
+) -> Floats:
+    """Planes (f, 3) turned about `middle` (f, 3) until the last corner of the face lies within the limits, or level
+    where that fits the points of the face no worse.
+
+    corners   places (k, 2) and face (k,)
+    points    (n, 3) and face (n,), -1 for none
+    """
+    (xy, face), (low, top), (xyz, inside) = corners, limits, points
+    rise = ((xy - middle[face, :2]) * plane[face, :2]).sum(axis=1)
+    room = np.where(rise > 0.0, top - middle[face, 2], middle[face, 2] - low)
+    share = np.ones(len(plane))
+    np.minimum.at(share, face, room / np.maximum(np.abs(rise), 1e-9))
+    slope = share[:, None] * plane[:, :2]
+    xyz, of = xyz[inside >= 0], inside[inside >= 0]
+    level = xyz[:, 2] - middle[of, 2]
+    turned = level - ((xyz[:, :2] - middle[of, :2]) * slope[of]).sum(axis=1)
+    better = np.abs(level) - np.abs(turned)
+    slope[np.bincount(of, weights=better, minlength=len(plane)) <= 0.0] = 0.0
+    return np.column_stack([slope, middle[:, 2] - (slope * middle[:, :2]).sum(axis=1)])

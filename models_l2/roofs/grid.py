@@ -68,7 +68,8 @@ def _unrepeated(xy: Integers, drawn: Drawn, wanted: Bools) -> Loose:
 
 
 def _unsound(loose: Loose, drawn: Drawn, rings: Rings, snap: float) -> Bools:
-    """(n,) True where rings are not simple, or faces do not meet edge to edge, or do not cover the footprint."""
+    """(n,) True where rings are not simple, or faces do not meet edge to edge, or do not cover the footprint, or the
+    border of the whole comes twice to one place."""
     from models_l2.roofs.soundness import twice_areas
 
     n = rings.n
@@ -79,18 +80,21 @@ def _unsound(loose: Loose, drawn: Drawn, rings: Rings, snap: float) -> Bools:
     # The last way back over a face of no area leaves two borders on one another, which the borders below would miss.
     after = np.arange(1, len(x) + 1)
     after[loose.ring[1:] - 1] = loose.ring[:-1]
-    length, repeated = _border(loose.xy, after, np.repeat(owner, np.diff(loose.ring)), n)
+    length, pinched = _border(loose.xy, after, np.repeat(owner, np.diff(loose.ring)), n)
     side = rings.xy[rings.following()] - rings.xy
     outline = rings.owner[rings.vertex_ring()]
     around = np.bincount(outline, weights=np.hypot(side[:, 0], side[:, 1]), minlength=n)
     slack = snap * (4.0 + np.bincount(np.repeat(owner, np.diff(loose.ring)), minlength=n))
     area = np.bincount(rings.owner, weights=rings.areas(), minlength=n)
     covered = np.bincount(owner, weights=areas * (snap * snap / 2.0), minlength=n)
-    return bad | repeated | (np.abs(length * snap - around) > slack) | (np.abs(covered - area) > snap * around)
+    return bad | pinched | (np.abs(length * snap - around) > slack) | (np.abs(covered - area) > snap * around)
 
 
 def _border(xy: Integers, after: Integers, owner: Integers, n: int) -> tuple[Floats, Bools]:
-    """(n,) length of the edges without an opposite, in steps of the grid; (n,) True where an edge is there twice."""
+    """(n,) length of the edges without an opposite, in steps of the grid; (n,) True where an edge is there twice.
+
+    Also where two edges without an opposite begin at one place: a wall without thickness would stand there.
+    """
     _, place = np.unique(np.column_stack([owner, xy]), axis=0, return_inverse=True)
     place = place.ravel()
     count = int(place.max(initial=0)) + 1
@@ -102,9 +106,11 @@ def _border(xy: Integers, after: Integers, owner: Integers, n: int) -> tuple[Flo
     length = np.bincount(owner[alone], weights=np.hypot(step[:, 0], step[:, 1]), minlength=n)
     order = np.argsort(forward, kind="stable")
     twice = order[1:][np.diff(forward[order]) == 0]
-    repeated = np.zeros(n, bool)
-    repeated[owner[twice]] = True
-    return length, repeated
+    begun = np.bincount(place[alone], minlength=count)
+    pinched = np.zeros(n, bool)
+    pinched[owner[twice]] = True
+    pinched[owner[begun[place] > 1]] = True
+    return length, pinched
 
 
 def _noded(loose: Loose, drawn: Drawn, row: int, local: Floats) -> Loose:
