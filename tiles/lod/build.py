@@ -34,7 +34,7 @@ MODEL = "l2"
 _TOGETHER = 8.0
 """Leaves that one worker makes before it comes back."""
 
-_MOST_DOUBLINGS = 10
+_MOST_TRIES, _COARSER = 24, 1.5
 _FACES_PER_CORNER = 3.0
 
 _LEAST_ERROR = 0.5
@@ -173,26 +173,42 @@ def leaf(model: models.Model, setting: Setting) -> Made:
 
 
 def lift(parts: list[Made], setting: Setting) -> Made:
-    """The tile above others: their blocks, merged until they fit, drawn in place of them."""
+    """The tile above others, in which blocks stand for all that is below.
+
+    Where the blocks of the parts fit into one tile, that tile takes the place of the parts' own coarse tiles: their
+    children become its children. Else neighbours are merged, as little as will do.
+    """
     options = setting.options
     outcomes = tuple(outcome for part in parts for outcome in part.outcomes)
-    seen = [part for part in parts if part.blocks is not None]
+    seen = [(part, part.blocks) for part in parts if part.blocks is not None]
     if not seen:
         return Made(Tile(0.0, None), None, 0.0, 0.0, outcomes)
-    blocks = join([part.blocks for part in seen if part.blocks is not None])
-    lost, below, tallest = (max(v) for v in zip(*((p.lost, p.tile.error, p.tallest) for p in seen), strict=True))
-    tolerance = max(2.0 * options.coarse, below)
-    if below > 0.0 or weight_of(blocks) > options.inner_bytes:
-        for _ in range(_MOST_DOUBLINGS):
-            blocks, gone = merge(blocks, tolerance)
-            lost = max(lost, gone)
-            if weight_of(blocks) <= options.inner_bytes:
-                break
-            tolerance *= 2.0
+    blocks = join([drawn for _, drawn in seen])
+    lost, tallest = (max(values) for values in zip(*((p.lost, p.tallest) for p, _ in seen), strict=True))
+    children = tuple(part.tile for part, _ in seen)
+    if weight_of(blocks) <= options.inner_bytes:
+        children = tuple(below for tile in children for below in tile.children or (tile,))
+    else:
+        blocks, gone = _fitting(blocks, max(options.coarse, 0.7 * max(tile.error for tile in children)), options)
+        lost = max(lost, gone)
+    below = max(tile.error for tile in children)
     error = rounded(max(float(blocks.error.max(initial=0.0)), lost, below, _LEAST_ERROR))
     model = models.groups(prisms(blocks, setting.store.frame), blocks.columns, blocks.members)
     written = models.write(model, setting.shelf, options.sink + min(error, _DEEPEST))
-    return Made(Tile(error, written, tuple(part.tile for part in seen)), blocks, lost, tallest, outcomes)
+    return Made(Tile(error, written, children), blocks, lost, tallest, outcomes)
+
+
+def _fitting(blocks: Blocks, tolerance: float, options: ModelTiles) -> tuple[Blocks, float]:
+    """The blocks merged until they fit into a tile, and the height in m of the highest that is left out.
+
+    Every try begins with the blocks as they came, so that no try adds to the distance of another.
+    """
+    for _ in range(_MOST_TRIES):
+        merged, lost = merge(blocks, tolerance)
+        if weight_of(merged) <= options.inner_bytes:
+            break
+        tolerance *= _COARSER
+    return merged, lost
 
 
 def weight_of(blocks: Blocks) -> float:
