@@ -23,7 +23,7 @@ MEANINGS = ("base", "roof", "none")
 # From below the Dead Sea to the summit of Everest.
 LOWEST, HIGHEST = -450.0, 8900.0
 _STOREY = 3.0
-_FEWEST_PAIRS, _LEAST_STEP, _FOLLOWS = 10, 1.0, 0.5
+_NEIGHBOURS, _FEWEST_PAIRS, _LEAST_STEP, _FOLLOWS = 3, 10, 2.0, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +100,14 @@ def _follow(xy: Floats, z: Floats, tall: Floats) -> bool:
     """Whether heights of outlines are those of roofs: of two neighbours the taller one then lies higher by as much.
 
     xy, z, tall   (n, 2) any unit, (n,) m, (n,) m
-    rule          the median of step in z over step in height between nearest neighbours is above one half; on the
-                  2,254 buildings of a commune of BD TOPO it is 0.87 for roof edges and -0.02 for the ground
+    rule          the median of step in z over step in height between near neighbours is above 0.3; in 200 windows each
+                  of 1 km (0.5 km) on a hilly commune of BD TOPO this called roof edges ground in 1 (4) and ground roof
+                  edges in none
     """
     some = np.isfinite(z) & np.isfinite(tall) & np.isfinite(xy).all(axis=1)
-    if some.sum() < 2:
+    if some.sum() <= _NEIGHBOURS:
         return False
-    near = cKDTree(xy[some]).query(xy[some], 2)[1][:, 1]
-    rise, step = z[some] - z[some][near], tall[some] - tall[some][near]
+    near = cKDTree(xy[some]).query(xy[some], _NEIGHBOURS + 1)[1][:, 1:]
+    rise, step = (values[some][:, None] - values[some][near] for values in (z, tall))
     pairs = np.abs(step) > _LEAST_STEP
     return bool(pairs.sum() >= _FEWEST_PAIRS and np.median(rise[pairs] / step[pairs]) > _FOLLOWS)

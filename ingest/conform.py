@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyproj
 import shapely
 from numpy.typing import ArrayLike, NDArray
@@ -38,6 +40,7 @@ VOCABULARY = {
     "division_level": ("province", "city", "district", "street", "community"),
 }  # fmt: skip
 ELLIPSOID = "ellipsoid"
+_SHARED_BY = 12
 _VERTICALS = {
     "1985": r"(?:epsg:)?5737|1985.*|.*1985.*height|国家85高程.*",
     "1956": r"(?:epsg:)?5736|1956.*|yellow sea 1956.*|黄海56.*|1956年黄海.*",
@@ -265,3 +268,13 @@ def source_ids(raw: RawTable, delivery: Delivery, name: str) -> Objects | None:
     mapping = column_mapping(raw, delivery, known_columns(name))
     theirs = next((mapping[key] for key in ID_COLUMNS if key in mapping), None)
     return None if theirs is None else texts(raw.fields[theirs])
+
+
+def telling_ids(ids: Objects | None, shown: str) -> tuple[Objects | None, list[str]]:
+    """(the identifiers (n,), or None where they tell nobody from another, warnings): one a dozen rows share is none."""
+    words = ids[ids != ""] if ids is not None else np.zeros(0, dtype=object)
+    different = len(pd.unique(words))
+    if _SHARED_BY * different >= len(words):
+        return ids, []
+    told = "different ids, so they are none; features are told apart by their places (mend source_id in columns)"
+    return None, [f"{shown}: {len(words)} rows have {different} {told}"]

@@ -12,7 +12,16 @@ import shapely
 
 from ingest.addresses import TABLE_SUFFIXES, points_of_table, read_table
 from ingest.bases import COLUMN, bases_of
-from ingest.conform import accepts_ballpark, columns_of, crs_of, datum_steps, known_columns, place, source_ids
+from ingest.conform import (
+    accepts_ballpark,
+    columns_of,
+    crs_of,
+    datum_steps,
+    known_columns,
+    place,
+    source_ids,
+    telling_ids,
+)
 from ingest.joining.divisions import validity
 from ingest.quality import feature_tally
 from ingest.reading import Card, Delivery, RawTable, Reading
@@ -68,6 +77,8 @@ class FeatureReader:
             layer, outcomes = _placeless(raw, ids, columns, frame)
             return Reading(layer, lineage, outcomes, tuple(lines), feature_tally(len(raw), 0, outcomes))
         geometry, lineage = placed(raw, delivery, frame, lineage)
+        ids, told = telling_ids(ids, raw.shown)
+        lines += told
         oid = stable_oids(delivery.source.name, name, ids, geometry)
         unique = unique_oids(name, oid, geometry, columns, self.kind)
         oid, keep, repeated = unique.oid, unique.keep, unique.outcomes

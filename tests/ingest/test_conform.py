@@ -7,6 +7,7 @@ from ingest.conform import (
     columns_of,
     crs_of,
     place,
+    telling_ids,
     vertical_shift,
 )
 from ingest.formats.words import leftovers, numbers, texts, translate
@@ -174,3 +175,13 @@ def test_a_zone_prefix_in_a_file_is_named_with_the_file_and_the_code(frame):
     with pytest.raises(SourceError, match=r"^sheet\.shp: eastings like 38500000 carry the zone prefix 38.*EPSG:4526"):
         place(shape, "EPSG:4547", frame, "sheet.shp")
     assert shapely.get_x(place(shape, "EPSG:4526", frame, "sheet.shp"))[0] == pytest.approx(500_000.0, abs=1e-6)
+
+
+def test_an_id_that_a_dozen_rows_share_is_none_and_said_to_be():
+    shared = objects(["0"] * 26)
+    ids, lines = telling_ids(shared, "b.json")
+    assert ids is None
+    assert lines[0].startswith("b.json: 26 rows have 1 different ids, so they are none")
+    parts = objects([f"b{k // 3}" for k in range(30)] + [""] * 50)
+    assert telling_ids(parts, "b.json") == (parts, [])
+    assert telling_ids(None, "b.json") == (None, [])
