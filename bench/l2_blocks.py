@@ -58,8 +58,10 @@ def make_city(folder: Path, count: int) -> None:
 
 
 def _afresh(city: Path, command: list[str]) -> Ran:
-    """The command where nothing is known of the cells that are there, so that every solid is raised again."""
-    open_city(city).store.remove("document", "l2_cells")
+    """The command where nothing is known of what it made before: every solid is raised, every row written again."""
+    store = open_city(city).store
+    store.remove("document", "l2_cells")
+    store.remove("layer", "building_l2")
     return run_process(command)
 
 

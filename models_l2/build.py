@@ -90,6 +90,8 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     known = imported.cells_of(city.store, options.imported)
     by = imported.give_way(layer, polygons, known)
     polygons[by != ""] = shapely.Polygon()
+    # An outline is kept as delivered only where no cleaned one takes its place.
+    layer = replace(layer, geometry=np.where(shapely.is_empty(polygons), layer.geometry, polygons))
     hands = workers if len(layer) >= SPREAD_FROM else Workers(1, workers.tell)
     ground = make_ground(city, options, workers)
     cells = plan(polygons, layer.oid, options.cell_size)
@@ -130,8 +132,8 @@ def _measure(
     n = len(polygons)
     whole = Stand.unknown(n)
     evidence: dict[str, Evidence] = {}
-    jobs = [MeasureJob(city.store, polygons[rows], options, surface) for rows in cells.blocks]
-    found = workers.map(measure, jobs, label="地面与高度 / ground and heights")
+    jobs = (MeasureJob(city.store, polygons[rows], options, surface) for rows in cells.blocks)
+    found = workers.map(measure, jobs, "地面与高度 / ground and heights", len(cells.blocks))
     for rows, part in zip(cells.blocks, found, strict=True):
         _put_measured(whole, evidence, rows, part)
     return whole, evidence
@@ -174,8 +176,8 @@ class _Model:
     def batches(self) -> Iterator[tuple[str, Solids]]:
         """(cell, solids) of the whole city, block by block."""
         known = known_cells(self._city.store)
-        jobs = [RefreshJob(self._job(rows), known) for rows in self._cells.blocks]
-        found = self._workers.map(refresh, jobs, label="拉伸实体 / solids")
+        jobs = (RefreshJob(self._job(rows), known) for rows in self._cells.blocks)
+        found = self._workers.map(refresh, jobs, "拉伸实体 / solids", len(self._cells.blocks))
         kept = 0
         for rows, part in zip(self._cells.blocks, found, strict=True):
             self.raised.put(rows, part.raised)

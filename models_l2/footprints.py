@@ -22,6 +22,8 @@ NO_AREA = "轮廓没有面积 / outline without area"
 TOO_SMALL = "轮廓过小 / outline below the least area"
 
 _ROUNDS = 12
+# Outlines that are cleaned at a time, so that what is tried on the way takes no memory of the size of the city.
+_CHUNK = 32_768
 # Polygon, MultiPolygon, GeometryCollection as shapely numbers them.
 _AREAL = (3, 6, 7)
 
@@ -82,6 +84,13 @@ def clean(geometry: Objects, options: FootprintOptions) -> tuple[Objects, Object
     returns    (n,) cleaned polygons, empty where nothing is left; (n,) str, "" where the outline was good as it was
     source     snapping and ring rules of ISO 19107 as checked by val3dity (101, 102, 104, 201, 205)
     """
+    starts = range(0, max(len(geometry), 1), _CHUNK)
+    parts = [_cleaned(geometry[start : start + _CHUNK], options) for start in starts]
+    shapes, reason = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return shapes, reason
+
+
+def _cleaned(geometry: Objects, options: FootprintOptions) -> tuple[Objects, Objects]:
     reason = np.full(len(geometry), "", dtype=object)
     xy, row = shapely.get_coordinates(geometry, return_index=True)
     void = ~np.isin(shapely.get_type_id(geometry), _AREAL)

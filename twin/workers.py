@@ -40,23 +40,25 @@ class Workers:
         if self._tell is not None:
             self._tell(label, done, total)
 
-    def map(self, fn: Callable[[A], B], items: Iterable[A], label: str = "") -> Iterator[B]:
+    def map(self, fn: Callable[[A], B], items: Iterable[A], label: str = "", total: int | None = None) -> Iterator[B]:
         """Results of `fn` in the order of `items`; at most 4 n results wait at a time, so memory stays flat.
 
-        fn and items must be picklable where n > 1. The first exception of `fn` is raised here.
+        fn and items must be picklable where n > 1. The first exception of `fn` is raised here. Where `total`, the
+        number of items, is given, they are taken one by one as there is room, and none is kept.
         """
-        work = list(items)
-        total = len(work)
+        if total is None:
+            items = list(items)
+            total = len(items)
         if (self.n == 1 and not self.dask) or total <= 1:
-            results: Iterator[B] = map(fn, work)
+            results: Iterator[B] = map(fn, items)
         else:
-            results = self._spread(fn, work)
+            results = self._spread(fn, items)
         for done, result in enumerate(results, start=1):
             if label:
                 self.tell(label, done, total)
             yield result
 
-    def _spread(self, fn: Callable[[A], B], work: list[A]) -> Iterator[B]:
+    def _spread(self, fn: Callable[[A], B], work: Iterable[A]) -> Iterator[B]:
         pool = self._executor()
         waiting = []
         for item in work:

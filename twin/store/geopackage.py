@@ -23,6 +23,7 @@ from twin.store.query import Dialect, Page, Where, conditions_sql
 
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64)
 BATCH = 65_536  # features that are turned into bytes at a time
+_WORDS = 65_536  # different texts from which on no more are looked for again
 APART = 250_000  # features from which on a second process is worth its start
 _WRITER = "from twin.store.geopackage import pour_from_pipe; pour_from_pipe()"
 _STILL = "2000-01-01T00:00:00.000Z"
@@ -146,8 +147,11 @@ def read_geopackage(
         picked = ", ".join(_quoted(c) for c in ("fid", "geom", "oid", *wanted))
         tail = "" if page.limit is None else f" LIMIT {int(page.limit)}"
         query = f"SELECT {picked} FROM {_quoted(name)} WHERE fid > ? AND {clause} ORDER BY fid{tail}"
-        rows = database.execute(query, [page.after, *values]).fetchall()
-    return _layer(rows, wanted, known, frame, feature_class)
+        cursor = database.execute(query, [page.after, *values])
+        kinds = {column: known[column] for column in wanted}
+        words: dict[str, str] = {}
+        parts = [_part(rows, kinds, words) for rows in iter(lambda: cursor.fetchmany(BATCH), [])]
+    return _joined(parts or [_part([], kinds, words)], kinds, frame, feature_class)
 
 
 def count_geopackage(path: Path, name: str, where: Where) -> int:
@@ -190,19 +194,28 @@ def _meets(where: Where) -> Callable[[bytes | None], int]:
     return meets
 
 
-def _layer(
-    rows: list[tuple[Any, ...]], wanted: list[str], kinds: Mapping[str, str], frame: Frame, feature_class: str
-) -> tuple[Layer, NDArray[np.int64]]:
-    fids = np.array([row[0] for row in rows], dtype=np.int64)
-    geometry = shapely.from_wkb(objects([_wkb(row[1]) for row in rows])) if rows else objects([])
-    table: dict[str, NDArray[Any]] = {}
-    for place, column in enumerate(wanted, start=3):
+def _part(rows: list[tuple[Any, ...]], kinds: Mapping[str, str], words: dict[str, str]) -> list[NDArray[Any]]:
+    """The columns of some rows: key, geometry, oid, then those of `kinds`; the same text is the same object."""
+    table = [np.array([row[0] for row in rows], dtype=np.int64), _shapes(rows), objects([row[2] for row in rows])]
+    for place, kind in enumerate(kinds.values(), start=3):
         values = [row[place] for row in rows]
-        if kinds[column] == "REAL":
-            table[column] = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+        if kind == "REAL":
+            table.append(np.array([np.nan if v is None else v for v in values], dtype=np.float64))
         else:
-            table[column] = objects(["" if v is None else v for v in values])
-    return Layer(feature_class, frame, objects([row[2] for row in rows]), objects(geometry), table), fids
+            found = words.setdefault if len(words) < _WORDS else words.get
+            table.append(objects(["" if v is None else found(v, v) for v in values]))
+    return table
+
+
+def _shapes(rows: list[tuple[Any, ...]]) -> NDArray[np.object_]:
+    return objects(shapely.from_wkb(objects([_wkb(row[1]) for row in rows])) if rows else [])
+
+
+def _joined(
+    parts: list[list[NDArray[Any]]], kinds: Mapping[str, str], frame: Frame, feature_class: str
+) -> tuple[Layer, NDArray[np.int64]]:
+    fids, geometry, oid, *columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Layer(feature_class, frame, oid, geometry, dict(zip(kinds, columns, strict=True))), fids
 
 
 def _wkb(blob: bytes | None) -> bytes | None:

@@ -1,0 +1,27 @@
+"""Work given out: in order, and taken up only as there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from twin.workers import Workers
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_items_are_taken_as_there_is_room_where_their_number_is_told(n):
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for taken in range(1, 41):
+            yield -taken
+
+    told: list[tuple[str, int, int]] = []
+    with Workers(n, lambda *words: told.append(words)) as workers:
+        found = workers.map(abs, items(), "work", 40)
+        assert next(found) == 1
+        assert taken <= 4 * n
+        assert list(found) == list(range(2, 41))
+    assert told == [("work", done, 40) for done in range(1, 41)]
