@@ -13,6 +13,7 @@ from models_l2.classes.cover import CARRIED, Cover
 from models_l2.classes.decks import deck_axes, deck_heights
 from models_l2.classes.leaves import flat_squares, node_hull
 from models_l2.classes.options import ClassOptions
+from models_l2.terrain.shore import Shore, shore_around
 from twin.features import Objects, objects
 from twin.frames import Frame
 from twin.grid import Bounds, Raster
@@ -88,7 +89,7 @@ def cover_cell(job: SurfaceJob) -> Solids | None:
     """
     squares, relief = flat_squares(job.store, job.bounds, job.options.tolerance, job.options.largest)
     patches, owner = _patches(job, squares)
-    corners, owner, patch_z = _ground(patches, owner, relief)
+    corners, owner, patch_z = _ground(patches, owner, relief, shore_around(job.store, job.bounds))
     if job.decks.any():
         over, over_owner, over_z = _decks(job)
         corners, owner = np.concatenate([corners, over]), np.concatenate([owner, over_owner])
@@ -135,9 +136,10 @@ def _triangles(polygons: Objects) -> tuple[Floats, Integers]:
     return corners, polygon.astype(np.int64)
 
 
-def _ground(patches: Objects, owner: Integers, relief: Raster) -> tuple[Floats, Integers, Floats]:
+def _ground(patches: Objects, owner: Integers, relief: Raster, shore: Shore) -> tuple[Floats, Integers, Floats]:
     corners, patch = _triangles(patches)
-    return corners, owner[patch], relief.sample(corners.reshape(-1, 2)).reshape(-1, 3)
+    places = corners.reshape(-1, 2)
+    return corners, owner[patch], shore.heights(places, relief.sample(places)).reshape(-1, 3)
 
 
 def _decks(job: SurfaceJob) -> tuple[Floats, Integers, Floats]:

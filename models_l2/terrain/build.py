@@ -16,6 +16,7 @@ from models_l2.ground import read_relief
 from models_l2.relief import ASSUMED, ASSUMED_LEVEL, BASES, ReliefFigures, make_relief
 from models_l2.terrain.conditioning import ConditionFigures, condition
 from models_l2.terrain.roads import carriageways
+from models_l2.terrain.shore import shore_around
 from models_l2.terrain.tin import PER_METRE, Square, Tin, TinOptions, triangulate
 from twin.city import City
 from twin.features import Objects, objects
@@ -157,7 +158,8 @@ def square_of(job: TinJob) -> tuple[Solids, TinFigures]:
     relief, whole = read_relief(job.store, bounds)
     if not relief.valid.any():
         return Solids.empty(job.frame), TinFigures()
-    tin = triangulate(square, whole, job.store.raster_box("relief"), breaklines(job.store, bounds), job.error)
+    lines, shore = breaklines(job.store, bounds), shore_around(job.store, bounds)
+    tin = triangulate(square, whole, job.store.raster_box("relief"), lines, job.error, shore)
     solids = _mesh(tin, relief, job)
     return solids, TinFigures(int(len(solids.faces) > 0), len(solids.faces), len(tin.fixed), tin.lost)
 

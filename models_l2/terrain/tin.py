@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models_l2.terrain import kernels, refining
 from models_l2.terrain.noding import canonical, distinct, noded
+from models_l2.terrain.shore import DRY, Shore
 from twin.grid import GeoBox, Raster
 from twin.options import option
 
@@ -64,15 +65,18 @@ class Square:
         return np.array([self.west, self.south], dtype=np.int64)
 
 
-def triangulate(square: Square, whole: Raster, geobox: GeoBox, breaklines: Integers, error: float) -> Tin:
+def triangulate(
+    square: Square, whole: Raster, geobox: GeoBox, breaklines: Integers, error: float, shore: Shore = DRY
+) -> Tin:
     """The triangles of one square.
 
     whole        raster that reaches a cell beyond the square, NaN nowhere
     geobox       of the raster that `whole` is a window of: places are counted in it, so that neighbours agree
     breaklines   (s, 2, 2) i8 frame mm, ends of segments; those that meet the square, whole
     error        largest distance of a cell centre to its triangle, m
+    shore        water around the square: corners on it and at its edge have its level
     """
-    surface = _Surface.of(whole, geobox)
+    surface = _Surface.of(whole, geobox, shore)
     pieces, crossings = clip(canonical(breaklines), square)
     pieces = _densified(pieces, surface, square, 0.5 * error)
     rim = _rim(square, surface, crossings, 0.5 * error)
@@ -99,21 +103,22 @@ class _Surface:
     values: Floats
     first: tuple[int, int]
     geobox: GeoBox
+    shore: Shore
 
     @staticmethod
-    def of(whole: Raster, geobox: GeoBox) -> _Surface:
+    def of(whole: Raster, geobox: GeoBox, shore: Shore) -> _Surface:
         rows, cols = geobox.rowcol([[whole.geobox.affine.c, whole.geobox.affine.f]])
-        return _Surface(whole.values.astype(np.float64), (int(np.rint(rows[0])), int(np.rint(cols[0]))), geobox)
+        return _Surface(whole.values.astype(np.float64), (int(np.rint(rows[0])), int(np.rint(cols[0]))), geobox, shore)
 
     def at(self, points: Integers) -> Floats:
-        """Heights (n,) at points (n, 2) of frame mm, bilinear, level beyond the outermost cell centres."""
+        """Heights (n,) at points (n, 2) of frame mm, bilinear, level past the outermost centres, of water on it."""
         rows, cols = (v - 0.5 for v in self.geobox.rowcol(points / PER_METRE))
         ny, nx = self.values.shape
         (r, fr), (c, fc) = (self._split(v, k, n) for v, k, n in ((rows, 0, ny), (cols, 1, nx)))
         south, east = np.minimum(r + 1, ny - 1), np.minimum(c + 1, nx - 1)
         top = self.values[r, c] * (1.0 - fc) + self.values[r, east] * fc
         bottom = self.values[south, c] * (1.0 - fc) + self.values[south, east] * fc
-        return np.asarray(top * (1.0 - fr) + bottom * fr)
+        return self.shore.heights(points / PER_METRE, np.asarray(top * (1.0 - fr) + bottom * fr))
 
     def _split(self, place: Floats, axis: int, n: int) -> tuple[Integers, Floats]:
         place = np.clip(place, 0.0, self.geobox.shape[axis] - 1.0)
