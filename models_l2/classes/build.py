@@ -15,7 +15,7 @@ from models_l2.classes.leaves import node_hull
 from models_l2.classes.options import ClassOptions
 from models_l2.classes.pipes import Piped, lay_pipes, pipe_jobs
 from models_l2.classes.surfaces import cover_cell, jobs
-from models_l2.classes.trees import Found, find_trees, tree_jobs, tree_layer
+from models_l2.classes.trees import Found, find_trees, in_buildings, tree_jobs, tree_layer
 from twin.city import City
 from twin.features import Layer, Objects
 from twin.lineage import Lineage
@@ -25,6 +25,7 @@ from twin.workers import Workers
 
 ITEMS = (("model", "surfaces"), ("model", "pipes"), ("layer", "tree_l2"), ("layer", "furniture_l2"))
 DOCUMENT = "classes_report"
+WITHIN = "树干在建筑内 / the stem lies in a building"
 LISTED = 5
 # Starting processes takes longer than covering so few cells in one.
 SPREAD_FROM = 16
@@ -153,6 +154,7 @@ def _pipes(city: City, cell_size: float, options: ClassOptions, workers: Workers
         "pipes_solids": item.count,
         "pipes_without_depth": sum(part.without_depth for part in parts),
         "pipes_without_diameter": sum(part.without_diameter for part in parts),
+        "pipes_above_ground": sum(part.above_ground for part in parts),
     }
     tally.note("model", "pipes", len(layers["pipe"]), lost)
 
@@ -166,7 +168,9 @@ def _trees(city: City, footprints: Objects, options: ClassOptions, workers: Work
     parts = [Found(np.zeros((0, 2)), np.zeros(0), np.zeros(0)), *hands.map(find_trees, work, label="树木 / trees")]
     columns = (np.concatenate([getattr(part, key) for part in parts]) for key in ("xy", "height", "crown"))
     source = work[0].source if work else ""
-    layer = tree_layer(layers.get("tree"), Found(*columns), source, city.store, city.frame)
+    given = layers.get("tree", Layer.empty("tree", city.frame))
+    odd = in_buildings(given, footprints)
+    layer = tree_layer(given.select(~odd), Found(*columns), source, city.store, city.frame)
     if source and not layers:
         kind = "raster" if source == "canopy" else "points"
         lineage = city.store.item(kind, source).lineage
@@ -174,7 +178,9 @@ def _trees(city: City, footprints: Objects, options: ClassOptions, workers: Work
     told = layer.column("evidence").astype(str)
     tally.figures |= {"trees": len(layer)} | {f"trees_{word}": int((told == word).sum()) for word in np.unique(told)}
     tally.figures["trees_height_median_m"] = round(float(np.median(layer.column("height"))), 2) if len(layer) else 0.0
-    tally.note("layer", "tree_l2", len(layer), ())
+    tally.figures["trees_in_buildings"] = int(odd.sum())
+    lost = (Outcome(oid, "skipped", WITHIN, "trees") for oid in given.oid[odd].tolist())
+    tally.note("layer", "tree_l2", len(layer) + int(odd.sum()), lost)
 
 
 def _furniture(city: City, tally: _Tally) -> None:

@@ -32,6 +32,9 @@ LOD_KNOWN, LOD_USUAL = 20, 10
 STAGE = "pipes"
 THIN = 0.02
 SHARP = "转折太急,分段建模 / turns too sharply for one tube, built as straight pieces"
+# What is less above the ground lies within the accuracy of a relief, m.
+BURIED = 0.1
+ABOVE = "部分高出地面,请核对埋深与高程基准 / comes above the ground, check its depth and datum"
 USUAL_DEPTH = "埋深缺失,按规范最小覆土 / no depth told, least cover of its medium taken"
 
 
@@ -63,6 +66,7 @@ class Piped:
     outcomes: tuple[Outcome, ...]
     without_depth: int
     without_diameter: int
+    above_ground: int
 
 
 @cache
@@ -107,11 +111,21 @@ def lay_pipes(job: PipeJob) -> Piped:
     counts = np.bincount(line, minlength=len(layer)).astype(np.int64)
     solids, split, broken = _raised(job, xyz, counts, radius, np.where(told, LOD_KNOWN, LOD_USUAL))
     reasons = dict.fromkeys(split.tolist(), SHARP)
-    for row in np.flatnonzero(guessed).tolist():
-        reasons[row] = "; ".join(filter(None, (USUAL_DEPTH, reasons.get(row, ""))))
+    above = _above_ground(xyz, counts, radius, relief, job.options.pipe_step)
+    for rows, why in ((guessed, USUAL_DEPTH), (above, ABOVE)):
+        for row in np.flatnonzero(rows).tolist():
+            reasons[row] = "; ".join(filter(None, (reasons.get(row, ""), why)))
     outcomes = [Outcome(str(layer.oid[row]), "fallback", why, STAGE) for row, why in sorted(reasons.items())]
     outcomes += [Outcome(oid, "failed", CODES[code], STAGE) for oid, code in broken]
-    return Piped(solids, tuple(outcomes), int(guessed.sum()), int((~told).sum()))
+    return Piped(solids, tuple(outcomes), int(guessed.sum()), int((~told).sum()), int(above.sum()))
+
+
+def _above_ground(xyz: Floats, counts: Integers, radius: Floats, relief: Raster, step: float) -> Mask:
+    """(n,) True where the top of a pipe comes above the ground somewhere along it, looked at every `step`, m."""
+    lines = shapely.linestrings(xyz, indices=np.repeat(np.arange(len(counts)), counts))
+    places, line = shapely.get_coordinates(shapely.segmentize(lines, step), include_z=True, return_index=True)
+    high = places[:, 2] + radius[line] > relief.sample(places[:, :2]) + BURIED
+    return np.bincount(line, weights=high, minlength=len(counts)) > 0
 
 
 def _followed(layer: Layer, kinds: list[Medium], options: ClassOptions) -> Objects:

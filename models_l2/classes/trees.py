@@ -178,6 +178,15 @@ def _in_buildings(xy: Floats, buildings: Objects) -> Mask:
     return inside
 
 
+def in_buildings(trees: Layer, buildings: Objects) -> Mask:
+    """(n,) True for delivered trees whose stem stands further than EAVES inside a footprint: none grows there."""
+    inside = np.zeros(len(trees), bool)
+    if len(trees) and len(buildings):
+        tree = shapely.STRtree(trees.geometry)
+        inside[tree.query(shapely.buffer(buildings, -EAVES, quad_segs=2), predicate="intersects")[1]] = True
+    return inside
+
+
 def tree_layer(delivered: Layer | None, found: Found, source: str, store: Store, frame: Frame) -> Layer:
     """The layer `tree_l2`: every delivered tree, and found ones that stand under none of them.
 

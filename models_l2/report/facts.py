@@ -51,6 +51,7 @@ class Facts:
     sigma       evidence -> (buildings, median sigma, 95th percentile), m
     fit         (n,) f8 m, RMSE of the buildings that have points            conflicts   the first names of `conflict`
     figures     the figures of the stage's report                            invalid     val3dity code -> buildings
+    lost        (what became of it, why) -> features of other classes, the most frequent first
     """
 
     buildings: int
@@ -61,6 +62,7 @@ class Facts:
     fit: Floats
     conflicts: list[str]
     figures: dict[str, Any]
+    lost: list[tuple[tuple[str, str], int]]
     invalid: dict[int, int]
     worst: list[Worst]
 
@@ -83,6 +85,7 @@ def facts_of(city: City) -> Facts:
         table.column("fit_rmse")[np.isfinite(table.column("fit_rmse"))],
         _conflicts(table),
         figures,
+        _lost(city),
         {code: figures[f"invalid_{code}"] for code in CODES if f"invalid_{code}" in figures},
         _worst(city, table),
     )
@@ -98,6 +101,15 @@ def _reasons(table: Layer) -> list[tuple[tuple[str, str], int]]:
     for status, reason in zip(_words(table, "outcome"), _words(table, "reason"), strict=True):
         for part in filter(None, reason.split("; ")):
             found[status, cause_of(part)] += 1
+    return sorted(found.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _lost(city: City) -> list[tuple[tuple[str, str], int]]:
+    """Reasons why features that are no building did not come out as delivered."""
+    if not city.store.has("document", "classes_report"):
+        return []
+    outcomes = city.store.read_document("classes_report")["outcomes"]
+    found = Counter((outcome["status"], outcome["reason"]) for outcome in outcomes)
     return sorted(found.items(), key=lambda item: (-item[1], item[0]))
 
 

@@ -9,7 +9,17 @@ import numpy as np
 
 from models_l2.report.drawing import RESIDUALS, histogram, plan_view, solid_view
 from models_l2.report.facts import Facts, Worst, facts_of
-from models_l2.report.words import EVIDENCE, FIGURES, GROUND, NOTICES, OUTCOMES, SHAPES, STYLE
+from models_l2.report.words import (
+    CLASS_NOTES,
+    CLASSES,
+    EVIDENCE,
+    FIGURES,
+    GROUND,
+    NOTICES,
+    OUTCOMES,
+    SHAPES,
+    STYLE,
+)
 from models_l2.validity import CODES
 from twin.city import City
 
@@ -25,8 +35,8 @@ def l2_page(city: City) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
         f"<title>{escape(city.name)} L2 模型报告 · L2 report</title><style>{STYLE}</style></head><body>"
         f"<header><p class='over'>{both('L2 模型报告', 'L2 report')}</p><h1>{both(city.name, city.name_en)}</h1>"
-        f"{badge}{_notice(facts)}{_cards(facts)}</header><main>{_levels(facts)}{_fit(facts)}{_soundness(facts)}{_reasons(facts)}"
-        f"{_worst(facts)}</main><footer>{_notes()}</footer></body></html>\n"
+        f"{badge}{_notice(facts)}{_cards(facts)}</header><main>{_levels(facts)}{_fit(facts)}{_soundness(facts)}"
+        f"{_classes(facts)}{_reasons(facts)}{_worst(facts)}</main><footer>{_notes()}</footer></body></html>\n"
     )
 
 
@@ -144,6 +154,24 @@ def _soundness(facts: Facts) -> str:
     ground.append([both("高度依据互相矛盾", "height evidence in conflict") + (names if apart else ""), _count(apart)])
     return _section("有效性、地面与矛盾", "Validity, ground and conflicts",
                     f'<div class="two">{table}{_table([("项", "what"), ("值", "value")], ground)}</div>')  # fmt: skip
+
+
+def _classes(facts: Facts) -> str:
+    """What is no building: how many features of each class were modelled, how much of it, and what deserves a look."""
+    rows = []
+    for key, (zh, en, measure, unit) in CLASSES.items():
+        if key in facts.figures:
+            size = f"{facts.figures[measure]:,.0f} {unit}" if facts.figures.get(measure) else _count(0)
+            rows.append([both(zh, en), _count(facts.figures[key]), size])
+    notes = [
+        [both(zh, en), _count(facts.figures[key])] for key, (zh, en) in CLASS_NOTES.items() if key in facts.figures
+    ]
+    lost = [[_said(why), both(*OUTCOMES.get(status, (status, ""))), _count(n)] for (status, why), n in facts.lost]
+    head = [("原因", "reason"), ("结果", "outcome"), ("数量", "count")]
+    why = _table(head, lost[:REASONS]) if lost else ""
+    tables = _table([("类别", "class"), ("要素", "features"), ("模型", "modelled")], rows)
+    beside = _table([("项", "what"), ("值", "value")], notes)
+    return _section("地形与其他类别", "Relief and the other classes", f'<div class="two">{tables}{beside}</div>{why}')
 
 
 def _reasons(facts: Facts) -> str:

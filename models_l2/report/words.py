@@ -60,6 +60,34 @@ FIGURES = {
     "roofs_stepped_down": ("屋顶降级", "roofs one level lower", ""),
     "relief_unknown": ("地形未知格", "unknown cells of the relief", ""),
 }
+# Figure of the features -> words, figure of how much of it was modelled, its unit.
+CLASSES = {
+    "relief_cells": ("地形", "relief", "relief_triangles", "三角形 triangles"),
+    "surfaces_road": ("道路", "roads", "surfaces_road_m2", "m²"),
+    "surfaces_railway": ("铁路", "railways", "surfaces_railway_m2", "m²"),
+    "surfaces_decks": ("桥面", "bridge decks", "", ""),
+    "surfaces_water": ("水面", "water bodies", "surfaces_water_m2", "m²"),
+    "surfaces_river": ("河流中线展宽", "rivers widened from lines", "surfaces_river_m2", "m²"),
+    "surfaces_green": ("绿地", "plant cover", "surfaces_green_m2", "m²"),
+    "surfaces_landuse": ("土地利用", "land use", "surfaces_landuse_m2", "m²"),
+    "pipes": ("地下管线", "pipes", "pipes_solids", "实体 solids"),
+    "trees": ("树木", "trees", "", ""),
+    "furniture": ("城市部件", "street furniture", "", ""),
+}
+CLASS_NOTES = {
+    "relief_water_level": ("整平的湖塘", "lakes and ponds made level"),
+    "relief_water_falling": ("逐段下降的河流", "rivers made to fall all the way"),
+    "relief_road_cells": ("路面去除的突起格", "cells of spikes taken off roads"),
+    "relief_bridge_cells": ("去除的桥下假地面格", "cells of bridges taken out of the ground"),
+    "pipes_without_depth": ("无埋深的管线", "pipes without a depth"),
+    "pipes_without_diameter": ("无管径的管线", "pipes without a diameter"),
+    "pipes_above_ground": ("高出地面的管线", "pipes that come above the ground"),
+    "trees_surveyed": ("实测树木", "trees with a surveyed height"),
+    "trees_canopy": ("由冠层栅格所得树木", "trees from the canopy raster"),
+    "trees_points": ("由点云所得树木", "trees from points"),
+    "trees_usual": ("按常见高度的树木", "trees of a usual height"),
+    "trees_in_buildings": ("干位于建筑内的树木", "trees whose stem lies in a building"),
+}
 STYLE = """
 :root{--ink:#2b2822;--soft:#645d51;--line:#ddd6c9;--paper:#fbf9f4;--green:#1f7a5c;--gold:#c8962e;--red:#a8321e}
 *{box-sizing:border-box}

@@ -141,3 +141,18 @@ def test_a_pipe_that_turns_back_or_crosses_itself_comes_in_straight_pieces(tmp_p
     assert sorted(o.oid for o in lost) == ["p0", "p1"]
     assert solids.oid.tolist() == ["p0", "p0~2", "p1", "p1~2", "p1~3"]
     assert solids.attributes["owner"].tolist() == ["p0", "p0", "p1", "p1", "p1"]
+
+
+def test_a_pipe_that_comes_above_the_ground_says_so(tmp_path):
+    store = FolderStore(tmp_path, FRAME)
+    box = GeoBox.from_bounds((WEST - 50.0, SOUTH - 50.0, WEST + 250.0, SOUTH + 50.0), 5.0, FRAME)
+    x, _ = np.meshgrid(*box.centers())
+    dip = np.where(np.abs(x - WEST - 100.0) < 20.0, 995.0, 1000.0)
+    store.write_raster("relief", Raster(dip.astype(np.float32), box), Lineage("test"))
+    line = shapely.LineString([(WEST, SOUTH), (WEST + 200.0, SOUTH)])
+    columns = {"medium": ["gas", "gas"], "diameter": [200.0, 200.0], "level_start": [998.0, 990.0],
+               "level_end": [998.0, 990.0]}  # fmt: skip
+    layer = Layer.build("pipe", FRAME, ["high", "low"], [line, line], columns)
+    (part,) = [lay_pipes(job) for job in pipe_jobs(store, FRAME, layer, 1000.0, ClassOptions())]
+    assert part.above_ground == 1
+    assert [(outcome.oid, "above the ground" in outcome.reason) for outcome in part.outcomes] == [("high", True)]

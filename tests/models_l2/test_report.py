@@ -14,8 +14,10 @@ from models_l2.build import L2Options, build
 from models_l2.report.drawing import histogram
 from models_l2.report.facts import WORST, facts_of
 from models_l2.report.page import l2_page
+from tests.models_l2.conftest import FRAME
 from twin.city import City
 from twin.errors import MissingInputError, OptionsError
+from twin.features import Layer
 from twin.grid import GeoBox, Raster
 from twin.lineage import Lineage
 from twin.pipeline import write_pages
@@ -58,6 +60,18 @@ def test_the_page_counts_every_building_once_and_names_those_that_deserve_a_look
     assert {status for (status, _), _ in facts.reasons} == {"fallback", "skipped"}
     page = l2_page(city)
     assert all(worst.told["oid"] in page for worst in facts.worst)
+
+
+def test_the_page_counts_the_other_classes_too(city):
+    road = shapely.LineString([(WEST + 5.0, SOUTH + 60.0), (WEST + 300.0, SOUTH + 60.0)])
+    city.store.write_layer("road", Layer.build("road", FRAME, ["r"], [road], {"width": [8.0]}), Lineage("test"))
+    stems = shapely.points([(WEST + 17.0, SOUTH + 25.0), (WEST + 20.0, SOUTH + 90.0)])
+    city.store.write_layer("tree", Layer.build("tree", FRAME, ["t1", "t2"], stems), Lineage("test"))
+    build(city, L2Options(), Workers())
+    page = l2_page(city)
+    assert [row for row in re.findall(r"<tr>.*?</tr>", page) if "roads" in row and ">1<" in row and "m²" in row]
+    assert [row for row in re.findall(r"<tr>.*?</tr>", page) if "a usual height" in row and ">1<" in row]
+    assert [row for row in re.findall(r"<tr>.*?</tr>", page) if "stem lies in a building" in row and ">1<" in row]
 
 
 def test_the_page_is_well_formed_the_same_each_time_and_loads_nothing(city):

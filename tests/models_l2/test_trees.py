@@ -161,3 +161,16 @@ def test_furniture_has_a_model_a_heading_and_stands_on_the_ground(tmp_path):
     assert layer.column("height").tolist() == [0.8, 12.0, 1.0]
     assert layer.column("base_z") == pytest.approx(1000.0 + 0.05 * (at[:, 0] - WEST), abs=0.01)
     assert [(o.oid, o.status) for o in lost] == [("f2", "fallback")]
+
+
+def test_a_delivered_tree_in_a_building_is_left_out_and_named(tmp_path):
+    city = city_at(tmp_path)
+    house = shapely.box(WEST + 40.0, SOUTH + 40.0, WEST + 60.0, SOUTH + 60.0)
+    # In the middle of the house, within the accuracy of its outline, and in the yard.
+    at = shapely.points(HERE + [(50.0, 50.0), (59.5, 50.0), (70.0, 50.0)])  # noqa: RUF005
+    city.store.write_layer("tree", Layer.build("tree", FRAME, ["in", "edge", "out"], at), Lineage("test"))
+    figures, lines = build_classes(city, objects([house]), 1000.0, ClassOptions(), Workers())
+    assert city.layer("tree_l2").oid.tolist() == ["edge", "out"]
+    assert (figures["trees"], figures["trees_in_buildings"]) == (2, 1)
+    assert [line for line in lines if "stem lies in a building: in" in line]
+    assert city.store.read_document("classes_report")["counts"]["done"] == 2
