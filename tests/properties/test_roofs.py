@@ -127,3 +127,13 @@ def test_the_neighbours_of_a_building_change_nothing_about_its_roof(shapes, chan
         assert alone.built[0] == whole.built[k]
         assert np.array_equal(alone.partition.rings.xy, whole.partition.rings.xy[owner == k])
         assert np.array_equal(alone.partition.plane, whole.partition.plane[whole.partition.face_owner() == k])
+
+
+def test_a_needle_between_level_faces_is_no_intersection():
+    """Two nodes of its skeleton lie a hair apart: a face of its level top is 4.1 m long and a millimetre wide."""
+    xy = [(3, 5), (3, 13), (15, 13), (15, 25), (19, 25), (19, 13), (17, 13), (17, 0), (3, 0), (3, 2), (2, 2), (2, 5)]
+    c, s = math.cos(0.7854), math.sin(0.7854)
+    rings = rings_of([shapely.Polygon(np.array(xy) @ np.array([[c, s], [-s, c]]))])
+    found = roofed(batch_of(rings, 10.0), "flat_topped")
+    solids = raise_partition(found.partition, np.zeros(1), np.array(["b0"], dtype=object), FRAME, 22)
+    assert check(solids).tolist() == [0]

@@ -21,6 +21,8 @@ Mask = NDArray[np.bool_]
 SNAP = 0.001
 # How deep one triangle must enter another to cut it, m; half of SNAP, so that rounding alone is no error.
 DEPTH = 0.0005
+# How far beyond its corners a triangle reaches, m, for a point that lies on its edge but for rounding.
+_SEAM = 1e-5
 
 CODES: Mapping[int, str] = {
     0: "",
@@ -231,32 +233,54 @@ def _one_crossed(vertices: Any, faces: Any) -> bool:
 def _pair(vertices: Any, f: Any, g: Any) -> bool:
     """True where an edge of face f runs through face g, or both lie in one plane and overlap."""
     a, b, c = vertices[g[0]], vertices[g[1]], vertices[g[2]]
-    normal = np.cross(b - a, c - a)
-    size = np.sqrt((normal * normal).sum())
+    nx, ny, nz = _normal(a, b, c)
+    size = np.sqrt(nx * nx + ny * ny + nz * nz)
     if size < 1e-12:
         return False
-    normal = normal / size
-    off = np.empty(3)
-    for k in range(3):
-        off[k] = ((vertices[f[k]] - a) * normal).sum()
-    if np.abs(off).max() < 1e-6:
-        return _cover(vertices, f, g, normal)
+    nx, ny, nz = nx / size, ny / size, nz / size
+    p, q, r = vertices[f[0]], vertices[f[1]], vertices[f[2]]
+    off = (
+        (p[0] - a[0]) * nx + (p[1] - a[1]) * ny + (p[2] - a[2]) * nz,
+        (q[0] - a[0]) * nx + (q[1] - a[1]) * ny + (q[2] - a[2]) * nz,
+        (r[0] - a[0]) * nx + (r[1] - a[1]) * ny + (r[2] - a[2]) * nz,
+    )
+    if max(abs(off[0]), abs(off[1]), abs(off[2])) < 1e-6:
+        return _cover(vertices, f, g, np.array([nx, ny, nz]))
     for k in range(3):
         s, e = off[k], off[(k + 1) % 3]
         if (s > DEPTH and e < -DEPTH) or (s < -DEPTH and e > DEPTH):
-            p = vertices[f[k]] + (s / (s - e)) * (vertices[f[(k + 1) % 3]] - vertices[f[k]])
-            if _inside(p, a, b, c, normal):
+            t = s / (s - e)
+            u, v = vertices[f[k]], vertices[f[(k + 1) % 3]]
+            at = (u[0] + t * (v[0] - u[0]), u[1] + t * (v[1] - u[1]), u[2] + t * (v[2] - u[2]))
+            if _inside(at, (a, b, c), (nx, ny, nz)):
                 return True
     return False
 
 
 @njit(cache=True)
-def _inside(p: Any, a: Any, b: Any, c: Any, normal: Any) -> bool:
-    """True where p lies in triangle abc or on its edge, so that nothing slips through the seam of two faces."""
+def _normal(a: Any, b: Any, c: Any) -> Any:
+    """(nx, ny, nz), twice the area long."""
+    ux, uy, uz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+    vx, vy, vz = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+    return uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+
+
+@njit(cache=True)
+def _inside(p: Any, corners: Any, normal: Any) -> bool:
+    """True where p lies in a triangle or on its edge, so that nothing slips through the seam of two faces.
+
+    Beyond the tip of a needle both its sides are as near as that seam: there its box tells.
+    """
+    a, b, c = corners
+    nx, ny, nz = normal
+    for d in range(3):
+        if p[d] < min(a[d], b[d], c[d]) - _SEAM or p[d] > max(a[d], b[d], c[d]) + _SEAM:
+            return False
     for s, e in ((a, b), (b, c), (c, a)):
-        edge = e - s
-        length = np.sqrt((edge * edge).sum())
-        if (np.cross(normal, edge) * (p - s)).sum() < -1e-7 * length:
+        x, y, z = e[0] - s[0], e[1] - s[1], e[2] - s[2]
+        length = np.sqrt(x * x + y * y + z * z)
+        turn = (ny * z - nz * y) * (p[0] - s[0]) + (nz * x - nx * z) * (p[1] - s[1]) + (nx * y - ny * x) * (p[2] - s[2])
+        if turn < -1e-7 * length:
             return False
     return True
 
