@@ -36,16 +36,21 @@ def rmse(solids: Solids, outlines: NDArray[np.object_], cloud: PointCloud) -> ND
     xyz = cloud.xyz[cloud.classification == 6]
     owner, point = points_inside(xyz[:, :2], shapely.buffer(outlines, -SHRUNK))
     off = distance_to_triangles(xyz[point], owner, solids.vertices[solids.faces], solids.face_owner())
-    counts = np.bincount(owner, minlength=len(solids))
-    total = np.bincount(owner, weights=off**2, minlength=len(solids))
+    return root_mean_square(off, owner, len(solids))
+
+
+def root_mean_square(off: NDArray[np.float64], owner: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """(n,) of the values (k,) of every owner (k,), NaN where it has none."""
+    counts = np.bincount(owner, minlength=n)
+    total = np.bincount(owner, weights=off**2, minlength=n)
     return np.where(counts > 0, np.sqrt(total / np.maximum(counts, 1)), np.nan)
 
 
-def published(folder: Path) -> City:
-    """The LoD1 CityJSON of the data, read as any city model."""
+def published(folder: Path, path: Path, crs: str = "EPSG:28992") -> City:
+    """A CityJSON as it is delivered, read as any city model into an empty folder."""
     (folder / "city.toml").write_text(
-        f'[frame]\ncrs = "EPSG:28992"\nvertical = "NAP"\n[[source]]\nname = "model"\nkind = "citymodel"\n'
-        f'path = "{DATA / MODEL}"\n',
+        f'[frame]\ncrs = "{crs}"\nvertical = "local"\n'
+        f'[[source]]\nname = "model"\nkind = "citymodel"\npath = "{path}"\ncrs = "{crs}"\n',
         encoding="utf-8",
     )
     city = open_city(folder)
@@ -90,7 +95,7 @@ def figures() -> Iterator[dict[str, Any]]:
         named = dict(zip(table.oid.tolist(), table.column("source_id").tolist(), strict=True))
         ours = told("ours", *joined(solids, [named[oid] for oid in solids.oid.tolist()], table), cloud)
         (Path(folder) / "peer").mkdir()
-        peer = published(Path(folder) / "peer")
+        peer = published(Path(folder) / "peer", DATA / MODEL)
         whole = concatenate([part for _, part in peer.store.read_model("citymodel")])
         layer = peer.store.read_layer("building")
         named = dict(zip(layer.oid.tolist(), layer.column("source_id").tolist(), strict=True))
