@@ -46,9 +46,10 @@ def cut_lines(planes: Planes, polygon: shapely.Polygon, options: LineOptions) ->
     reach = max(options.reach, 0.4 * planes.radius)
     enough = _places_per_metre(planes, polygon.area) * options.shortest
     pair = contact[:, 0] * len(planes.plane) + contact[:, 1]
-    for key in np.unique(pair).tolist():
+    order = np.argsort(pair, kind="stable")
+    keys, starts = np.unique(pair[order], return_index=True)
+    for key, places in zip(keys.tolist(), np.split(contact[order, 2:], starts[1:]), strict=True):
         first, second = divmod(int(key), len(planes.plane))
-        places = contact[pair == key, 2:]
         line = ridge(planes.plane[first], planes.plane[second])
         if line is not None:
             near = np.abs(places @ line[:2] - line[2]) < reach
@@ -114,7 +115,7 @@ def steps(places: Floats, normals: Floats, reach: float, least: float) -> list[F
     """
     found: list[Found] = []
     while len(places) >= least and len(found) < _STEPS_A_PAIR:
-        count, t, middle = densest(np.sort(places @ normals.T, axis=0), reach)
+        count, t, middle = densest(np.sort(normals @ places.T, axis=1), reach)
         if count < least:
             break
         found.append((float(count), (float(normals[t, 0]), float(normals[t, 1]), middle)))
@@ -124,18 +125,18 @@ def steps(places: Floats, normals: Floats, reach: float, least: float) -> list[F
 
 @njit(cache=True)
 def densest(offset: Any, reach: float) -> Any:
-    """(most places within `reach`, column, middle offset of those) of sorted columns (n, t); the first of equals."""
-    n, best = len(offset), (0, 0, 0)
-    for t in range(offset.shape[1]):
+    """(most places within `reach`, row, middle offset of those) of sorted rows (t, n); the first of equals."""
+    n, best = offset.shape[1], (0, 0, 0)
+    for t in range(len(offset)):
         end = 0
         for k in range(n):
-            limit = offset[k, t] + reach
-            while end < n and offset[end, t] <= limit:
+            limit = offset[t, k] + reach
+            while end < n and offset[t, end] <= limit:
                 end += 1
             if end - k > best[0]:
                 best = (end - k, t, k)
     count, t, k = best
-    return count, t, 0.5 * (offset[k + (count - 1) // 2, t] + offset[k + count // 2, t])
+    return count, t, 0.5 * (offset[t, k + (count - 1) // 2] + offset[t, k + count // 2])
 
 
 def apart(lines: Floats, reach: float, parallel: float) -> Floats:
