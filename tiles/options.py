@@ -42,6 +42,21 @@ class ModelTiles:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassTiles:
+    """How surfaces, pipes, trees and furniture become tiles."""
+
+    inner_bytes: int = option(100_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile with children.")
+    leaf_bytes: int = option(160_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile without children.")
+    lift: float = option(
+        0.3,
+        unit="m",
+        min=0.0,
+        max=5.0,
+        doc="Surfaces are drawn this far above their place, as far as the terrain may be off, or it would hide them.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class TerrainTiles:
     """How the relief becomes quantized-mesh tiles."""
 
@@ -79,3 +94,4 @@ class TileOptions:
     models: ModelTiles = field(default_factory=ModelTiles)
     terrain: TerrainTiles = field(default_factory=TerrainTiles)
     imagery: ImageTiles = field(default_factory=ImageTiles)
+    classes: ClassTiles = field(default_factory=ClassTiles)

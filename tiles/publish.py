@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 
 from tiles import ancient, imagery, models
+from tiles.classes import build as classes
 from tiles.compress import write_all
 from tiles.lod import build as lod
 from tiles.options import TileOptions
@@ -102,6 +103,8 @@ def _tilesets(
                 "bounds": _bounds(city, "l3"),
             }
         )
+    others, lost = classes.build(city, options.classes, classes.Place(shelf, *place), workers)
+    entries, outcomes = entries + others, outcomes + lost
     kept = {"content": sorted({name for entry in entries for name in entry.pop("contents")}), "made": notes}
     return entries, kept, tuple(outcomes)
 
@@ -150,6 +153,7 @@ def _writer() -> str:
 def _inputs(city: City) -> list[Item]:
     wanted: Callable[[Item], bool] = lambda item: (  # noqa: E731
         (item.kind == "model" and item.name in ("l2", "l3"))
+        or (item.kind, item.name) in classes.INPUTS
         or (item.kind == "raster" and (item.name == "relief" or item.name.startswith("ortho_")))
     )
     items = [item for item in city.store.items() if wanted(item)]

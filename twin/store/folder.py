@@ -48,6 +48,9 @@ class FolderStore(FileStore):
 
     def write_layer(self, name: str, layer: Layer, lineage: Lineage) -> Item:
         """Keep the layer under `name`, in place of what was there; the same layer again is not written."""
+        # Arrow loads it at the first words it sees; two threads that see some at once would wait for each other.
+        import pandas  # noqa: F401
+
         require_same_frame(self.frame, layer.frame)
         before = self.find("layer", name)
         known = self._versions.known(before)

@@ -1,0 +1,1 @@
+"""What is no building as tiles: trees and street furniture as instances, surfaces and pipes as meshes."""
