@@ -72,12 +72,13 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """The vector layers a picture is painted from."""
+    """The vector layers a picture is painted from; `trees` are those in rows beside the streets."""
 
     roads: Table
     water: Table
     green: Table
     land: Table
+    trees: Table
 
 
 def looks_of(batch: Buildings) -> Floats:
@@ -198,25 +199,11 @@ def _scatter(rng: np.random.Generator, boxes: Floats, each: float) -> Floats:
     return boxes[row, :2] + rng.random((len(row), 2)) * (boxes[row, 2:] - boxes[row, :2])
 
 
-def _avenue_trees(rng: np.random.Generator, roads: Table) -> Floats:
-    lined = np.isin(roads.columns["road_class"], ("trunk", "primary", "secondary", "tertiary", "residential", "path"))
-    lines, width = roads.geometry[lined], roads.columns["width"][lined]
-    rural = roads.columns["road_class"][lined] == "path"
-    spacing = np.where(rural, 23.0, np.where(width > 20, 7.5, 10.0))
-    row = np.repeat(np.arange(len(lines)), np.maximum(0, shapely.length(lines) / spacing).astype(int) * 2)
-    at = rng.random(len(row)) * shapely.length(lines)[row]
-    here = shapely.get_coordinates(shapely.line_interpolate_point(lines[row], at))
-    ahead = shapely.get_coordinates(shapely.line_interpolate_point(lines[row], at + 0.5)) - here
-    ahead = ahead / np.maximum(np.hypot(*ahead.T), 1e-9)[:, None]
-    off = (0.5 * width[row] + rng.uniform(2.0, 4.2, len(row))) * rng.choice([-1.0, 1.0], len(row))
-    return here + np.column_stack([-ahead[:, 1], ahead[:, 0]]) * off[:, None]
-
-
 def _all_trees(rng: np.random.Generator, town: OldTown, city: Modern, layers: Layers) -> Floats:
-    used = city.used
+    used, rows = city.used, layers.trees
     homes = np.isin(used.kind, (blocks.SLABS, blocks.MIDRISE, blocks.TOWERS, blocks.SCHOOL, blocks.HOSPITAL))
     groups = [
-        (_avenue_trees(rng, layers.roads), 1.6, 3.0), (_scatter(rng, used.box[homes], 210.0), 1.3, 2.6),
+        (_scatter(rng, used.box[homes], 210.0), 1.3, 2.6),
         (_scatter(rng, used.box[np.isin(used.kind, (blocks.YARDS, blocks.DENSE))], 420.0), 1.5, 2.8),
         (_scatter(rng, used.box[np.isin(used.kind, (blocks.OFFICES, blocks.MALL))], 420.0), 1.3, 2.4),
     ]  # fmt: skip
@@ -229,7 +216,8 @@ def _all_trees(rng: np.random.Generator, town: OldTown, city: Modern, layers: La
     belt = belt[(np.abs(belt[:, 0]) > 868) | (np.abs(belt[:, 1]) > 878)]
     groups.append((belt, 1.4, 2.8))
     spots = [np.column_stack([xy, rng.uniform(low, high, len(xy))]) for xy, low, high in groups]
-    return np.vstack([town.trees, *spots])
+    avenues = np.column_stack([shapely.get_coordinates(rows.geometry), rows.columns["radius"]])
+    return np.vstack([town.trees, avenues, *spots])
 
 
 def _road_ground(roads: Table) -> tuple[NDArray[np.object_], NDArray[np.int64]]:

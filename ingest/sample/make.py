@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import shapely
 from numpy.typing import NDArray
 
 import twin
-from ingest.datong import blocks, cover, facts, network, people
+from ingest.datong import blocks, cover, facts, network, people, street
 from ingest.datong.modern import Modern, modern_city
 from ingest.datong.network import Table
 from ingest.datong.oldtown import OldTown, old_town
 from ingest.datong.people import Addresses
-from ingest.datong.plan import FRAME, ORIGIN, Buildings, Extent, Floats
+from ingest.datong.plan import FRAME, ORIGIN, Buildings, Extent, Floats, footprints
 from ingest.datong.terrain import Terrain
 from ingest.sample import canvas, delivery, live, ortho, write
 from ingest.sample.canvas import Layers
@@ -115,12 +116,13 @@ def make_sample(directory: Path, scale: int = 25000, seed: int = 1372, tell: Tel
     steps = 6
     say("plan", 0, steps)
     made = plan(scale, seed)
-    layers = _layers(made)
+    layers = _layers(made, seed)
     day, night = _people(made)
     prints = delivery.delivered(np.random.default_rng([seed, 3]), made.batch, day, night)
     say("vectors", 1, steps)
     division = people.divisions(made.extent)
     _write_vectors(folder, layers, division.table, prints, made.extent)
+    _write_streets(folder, layers, made, seed)
     say("tables", 2, steps)
     found = people.addresses(np.random.default_rng([seed, 4]), made.batch, made.unit, layers.roads, division)
     write.table(folder / "addresses.csv", found.table)
@@ -156,10 +158,12 @@ def _people(made: Plan) -> tuple[Floats, Floats]:
     return people.people(made.batch, made.batch.w * made.batch.d * np.array([1.0, 0.616, 0.71, 0.83])[made.batch.shape])
 
 
-def _layers(made: Plan) -> Layers:
+def _layers(made: Plan, seed: int) -> Layers:
+    roads = network.roads(made.town, made.city.used, made.terrain, made.extent)
     return Layers(
-        network.roads(made.town, made.city.used, made.terrain, made.extent), cover.water(made.city, made.extent),
-        cover.green(made.city, made.extent), cover.land_use(made.city, made.terrain, made.extent),
+        roads, cover.water(made.city, made.extent), cover.green(made.city, made.extent),
+        cover.land_use(made.city, made.terrain, made.extent),
+        street.avenue_trees(np.random.default_rng([seed, 7]), roads),
     )  # fmt: skip
 
 
@@ -185,6 +189,20 @@ def _write_vectors(folder: Path, layers: Layers, division: Table, prints: Footpr
     named = {"level": "级别", "code": "区划代码", "name": "区划名称", "name_en": "英文名", "parent": "上级代码"}
     write.vector(folder / "divisions.gpkg", _renamed(write.in_frame(division), named))
     write.vector(folder / "hazards.gpkg", delivery.hazard_sites(extent))
+
+
+def _write_streets(folder: Path, layers: Layers, made: Plan, seed: int) -> None:
+    """Trees, street furniture and mains as three bureaus survey them: GeoPackage, table, Shapefile."""
+    rng = np.random.default_rng([seed, 8])
+    taken = street.occupied(footprints(made.batch, 1.0), layers.roads, layers.water, made.extent)
+    trees = street.surveyed_trees(rng, layers.trees, layers.roads, taken)
+    write.vector(folder / "trees.gpkg", _numbered(trees, "T", "编号"))
+    fixed = _numbered(street.fixtures(layers.roads, taken), "F", "编号")
+    lonlat = FRAME.to_lonlat(shapely.get_coordinates(fixed.geometry)).round(8)
+    rows = pd.DataFrame(fixed.columns | {"经度": lonlat[:, 0], "纬度": lonlat[:, 1]})
+    write.table(folder / "furniture.csv", rows)
+    mains = _numbered(street.mains(rng, layers.roads), "P", "编号")
+    write.vector(folder / "pipes.shp", mains, encoding="gbk")
 
 
 def _write_truth(path: Path, batch: Buildings, prints: Footprints, found: Addresses) -> None:

@@ -64,7 +64,7 @@ def test_addresses_find_their_buildings_as_the_truth_has_them(delivered):
 def test_addresses_written_and_placed_as_people_do_it_still_find_their_buildings():
     """1,100 addresses without the pictures around them: 4 % at the gate, 9 % misspelt, and the truth beside them."""
     made = make.plan(2000, 11)
-    roads, division = make._layers(made).roads, people.divisions(made.extent)
+    roads, division = make._layers(made, 11).roads, people.divisions(made.extent)
     found = people.addresses(np.random.default_rng(4), made.batch, made.unit, roads, division)
     oid = [f"B{k:05d}" for k in range(len(made.batch))]
     shapes = shapely.transform(footprints(made.batch), lambda at: at + ORIGIN)

@@ -307,3 +307,23 @@ def test_targets_and_people_refer_to_what_is_there(city, built):
 def test_every_fact_names_its_source():
     for name in ("monuments", "precincts", "streets", "lanes", "arterials", "divisions", "facilities", "hazards"):
         assert all(row["source"] for row in facts.table(name)), name
+
+
+def test_trees_and_lamps_stand_beside_the_streets_and_pipes_lie_below_them(city, built, truth):
+    roads = geopandas.read_file(city / "sources" / "roads.gpkg")
+    strips = shapely.buffer(roads.geometry.to_numpy(), roads["width"].to_numpy() / 2.0, cap_style="flat")
+    trees = geopandas.read_file(city / "sources" / "trees.gpkg")
+    table = pd.read_csv(city / "sources" / "furniture.csv")
+    lamps = table[table["类别"] == "路灯"]
+    posts = shapely.points(FRAME.from_lonlat(lamps[["经度", "纬度"]].to_numpy()))
+    houses = sound(built, truth).geometry.to_numpy()
+    for standing in (trees.geometry.to_numpy(), posts):
+        assert len(standing) > 500
+        for taken in (strips, houses):
+            assert not shapely.STRtree(taken).query(standing, predicate="within").shape[1]
+    assert 0.05 < trees["树高"].isna().mean() < 0.15
+    pipes = geopandas.read_file(city / "sources" / "pipes.shp", encoding="gbk")
+    assert set(pipes["管类"]) == {"给水", "排水", "热力"}
+    carriage = shapely.union_all(shapely.buffer(strips, 0.5))
+    assert shapely.covers(carriage, pipes.geometry.to_numpy()).mean() > 0.98
+    assert (pipes["终点埋深"] > 1.0).all()
