@@ -143,7 +143,7 @@ def unique_oids(name: str, oid: Objects, geometry: Objects, columns: Mapping[str
     result[rows[renamed]] = _numbered(oid[rows[renamed]], set(words.tolist()))
     for row, lost, place in zip(rows.tolist(), again.tolist(), placed.tolist(), strict=True):
         if lost:
-            why = f"重复要素,第 {row + 1} 行 / repeated feature, row {row + 1}"
+            why = f"重复要素 / repeated feature: row {row + 1}"
             outcomes.append(Outcome(str(oid[row]), "skipped", why, stage))
         elif result[row] != oid[row] and not place:
             why = f"标识重复,改名 / id {oid[row]} repeats, renamed"

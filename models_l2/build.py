@@ -107,7 +107,7 @@ def build(city: City, options: L2Options, workers: Workers) -> Report:
     city.store.write_model("l2", model.batches(), lineage.step(step), images)
     note_cells(city.store, model.digests)
     built = replace(built, raised=model.raised)
-    report = _report(built, ground)
+    report = _report(built, ground, surface=city.store.has("raster", "dsm"))
     table = _table(built, ground.relief.source)
     city.store.write_layer("building_l2", table, lineage.step("heights decided by evidence, ground taken from relief"))
     figures, lines = build_classes(city, built.polygons, options.cell_size, options.classes, workers)
@@ -242,13 +242,13 @@ def _solid(built: _Built, status: Objects) -> NDArray[np.bool_]:
     return np.isin(status.astype(str), ("done", "fallback")) & (built.by == "")
 
 
-def _report(built: _Built, ground: GroundFigures) -> Report:
+def _report(built: _Built, ground: GroundFigures, surface: bool) -> Report:
     status, reason = _outcomes(built)
     rows = np.flatnonzero((status != "done") | (built.by != ""))
     found = zip(built.layer.oid[rows].tolist(), status[rows].tolist(), reason[rows].tolist(), strict=True)
     outcomes = tuple(Outcome(oid, word, text, STAGE) for oid, word, text in found)
     figures = _figures(built, status, ground)
-    return Report(STAGE, len(status) - len(rows), outcomes, figures, tuple(_warnings(built, status, ground)))
+    return Report(STAGE, len(status) - len(rows), outcomes, figures, tuple(_warnings(built, status, ground, surface)))
 
 
 def _figures(built: _Built, status: Objects, ground: GroundFigures) -> dict[str, Any]:
@@ -328,8 +328,10 @@ def _figure(of: Any, values: Floats) -> float:
     return round(float(of(values)), 3) if len(values) else 0.0
 
 
-def _warnings(built: _Built, status: Objects, ground: GroundFigures) -> Iterator[str]:
+def _warnings(built: _Built, status: Objects, ground: GroundFigures, surface: bool) -> Iterator[str]:
     yield from ground.warnings()
+    if ground.assumed and surface:
+        yield "dsm: heights of the surface model are not used, there is no ground to take them from"
     if not len(built.layer):
         yield "building: the layer is empty; nothing was raised"
     solid = _solid(built, status)

@@ -42,7 +42,8 @@ _SOURCES = f"""
 # path = "sources/buildings.gpkg"
 # crs = "EPSG:4547"
 # encoding = "utf-8"                  # "gbk" for many shapefiles
-# columns = {{ height = "高度", storeys = "层数", name = "名称" }}
+# columns = {{ height = "高度", storeys = "层数", name = "名称", terrain_height = "地面高程" }}
+# extra = {{ z = "base" }}              # heights of 3D outlines: "base", "roof" or "none"; told from the data if absent
 # values = {{ function = {{ "住宅" = "residential", "商业" = "commercial" }} }}
 
 # 同一批建筑的第二个来源：按重叠并入，逐属性记录出处

@@ -87,7 +87,8 @@ def numbers(values: NDArray[Any], column: str, shown: str) -> tuple[NDArray[np.f
     if values.dtype.kind in "fiub":
         return values.astype(np.float64), []
     unique, codes = coded(texts(values))
-    parsed = [_number(word) for word in _points_for_commas([word.translate(_FULL_WIDTH) for word in unique])]
+    words = _points_for_commas([word.translate(_FULL_WIDTH) for word in unique])
+    parsed = [_number(word, metres=column.endswith("height")) for word in words]
     known = np.array([np.nan if number is None else number for number in parsed], dtype=np.float64)
     bad = np.array([number is None for number in parsed], dtype=bool)
     if not bad.any():
@@ -108,8 +109,11 @@ def _points_for_commas(words: Sequence[str]) -> Sequence[str]:
     return [word.replace(",", ".") if _EITHER.fullmatch(word) else word for word in words]
 
 
-def _number(word: str) -> float | None:
+def _number(word: str, metres: bool) -> float | None:
+    """The number that a word is; one of storeys (3层) is none where metres are asked for."""
     plain = word.strip()
+    if plain.endswith("层") and metres:
+        return None
     if plain.lower() in MISSING_WORDS:
         return np.nan
     if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", plain):

@@ -26,7 +26,9 @@ def grid_bases(store: Store, box: GeoBox) -> Floats:
     """Mean height of the ground at the outlines in every cell (ny, nx) f8 m; NaN where there is none."""
     layer = store.read_layer("building", bbox=box.bounds, columns=(COLUMN,))
     some = np.isfinite(layer.column(COLUMN)) & ~shapely.is_missing(layer.geometry)
-    xy, owner = shapely.get_coordinates(layer.geometry[some], return_index=True)
+    # A whole outline, not its corners alone: else a long side takes the ground of its neighbours.
+    outlines = shapely.segmentize(layer.geometry[some], 0.5 * min(box.resolution))
+    xy, owner = shapely.get_coordinates(outlines, return_index=True)
     rows, cols = (np.floor(v).astype(np.int64) for v in box.rowcol(xy))
     ny, nx = box.shape
     inside = (rows >= 0) & (rows < ny) & (cols >= 0) & (cols < nx)

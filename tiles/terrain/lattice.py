@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from tiles.options import TerrainTiles
 from tiles.terrain import quantized_mesh
-from twin.errors import MissingInputError
+from twin.errors import GeometryError, MissingInputError
 from twin.grid import GeoBox, Raster
 
 Floats = NDArray[np.float64]
@@ -114,6 +114,9 @@ def geographic_bounds(box: GeoBox, apron: float = 0.0) -> tuple[float, float, fl
     ends = [(x, np.full(33, y[0])), (x, np.full(33, y[-1])), (np.full(33, x[0]), y), (np.full(33, x[-1]), y)]
     lonlat = box.frame.to_lonlat(np.concatenate([np.column_stack(pair) for pair in ends]))
     (west, south), (east, north) = lonlat.min(axis=0).tolist(), lonlat.max(axis=0).tolist()
+    # Else the lattice would go round the whole earth, and memory with it.
+    if east - west > 180.0:
+        raise GeometryError("tiles: the city lies across the 180th meridian; make a city of each side of it")
     return west, south, east, north
 
 
