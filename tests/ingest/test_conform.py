@@ -25,9 +25,15 @@ def raw(**fields):
 
 def test_numbers_stored_as_text_become_numbers():
     words = objects(["12.5", " 7 ", "12.5", "1,250", "3层", "9.5 m", "NA", "", "无", "1e2"])
-    values, lines = numbers(words, "height", "sheet")
+    values, lines = numbers(words, "storeys", "sheet")
     np.testing.assert_array_equal(values, [12.5, 7, 12.5, 1250, 3, 9.5, np.nan, np.nan, np.nan, 100])
     assert lines == []
+
+
+def test_storeys_in_a_column_of_heights_are_no_metres():
+    values, lines = numbers(objects(["12米", "3层"]), "height", "sheet")
+    np.testing.assert_array_equal(values, [12.0, np.nan])
+    assert lines == ["sheet: column height: 1 values are no number, first '3层' in row 2"]
 
 
 def test_numbers_typed_in_full_width_are_numbers():
