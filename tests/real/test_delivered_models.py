@@ -85,7 +85,7 @@ def test_delivered_buildings_stand_as_they_are_and_go_out_as_they_came(site, dat
     solids = whole(city, "l2")
     assert len(solids.faces) == len(model.faces)
     told = write_cityjsonseq(city, tmp_path / "out.city.jsonl", Choice())
-    assert told.objects == site.buildings
+    assert told.classes["Building"] == site.buildings
     back = read_back(tmp_path / "out.city.jsonl", city.frame)[1]
     every = [(areas(back, code).sum(), areas(solids, code).sum()) for code in Surface]
     assert sum(after for after, _ in every) == pytest.approx(sum(before for _, before in every), rel=2e-3)
