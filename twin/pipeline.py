@@ -102,7 +102,12 @@ STAGES: tuple[Stage, ...] = (
         "tiles.publish",
         "TileOptions",
         "瓦片发布 / tiles",
-        (*_GROUND, ("model", "l2"), ("model", "l3"), ("raster", "ortho_")),
+        (
+            *_GROUND,
+            *(("model", name) for name in ("l2", "l3", "surfaces", "pipes")),
+            *(("layer", name) for name in ("tree_l2", "furniture_l2")),
+            ("raster", "ortho_"),
+        ),
         (),
     ),
 )

@@ -23,7 +23,14 @@ _STREET_COLUMNS = (
     "name", "name_en", "road_oid", "level", "score", "p1", "p2", "p3", "p4", "p5", "confident", "drivers", "quality",
     "depth_m", "people", "reason", "method",
 )  # fmt: skip
-_TITLES = {"l2": ("城市建筑", "City buildings"), "l3": ("古城", "Ancient city")}
+_TITLES = {
+    "l2": ("城市建筑", "City buildings"),
+    "l3": ("古城", "Ancient city"),
+    "surfaces": ("地表", "Ground cover"),
+    "pipes": ("地下管线", "Pipes"),
+    "trees": ("树木", "Trees"),
+    "furniture": ("城市部件", "Street furniture"),
+}
 # Shown as buildings, found by search or coloured by a theme; not layers of their own.
 _NOT_LAYERS = ("buildings", "addresses", "flood_buildings", "flood_streets")
 

@@ -12,6 +12,7 @@ from tests.tiles.scenes import DATONG, boxes
 from tests.tiles.test_publish import LINEAGE, TOML
 from tiles.cityjson.templates import PROFILES
 from tiles.cityjson.templates import boxes as models
+from tiles.classes.build import INPUTS
 from tiles.classes.prototypes import prototype
 from tiles.classes.scatter import Spread, scatter, stable_hash
 from tiles.gltf import glb, metadata
@@ -20,6 +21,7 @@ from tiles.publish import TileOptions, build
 from tiles.validity import check_tiles
 from twin.features import Layer, objects
 from twin.meshes import Solids, Surface
+from twin.pipeline import stage_of
 from twin.workers import Workers
 
 QUICK = TileOptions(classes=ClassTiles(inner_bytes=10_000, leaf_bytes=10_000))
@@ -264,3 +266,7 @@ def test_a_prototype_stands_on_its_foot_and_faces_outward(model):
         assert mesh.positions[:, 1].max() == 1.0
         assert np.einsum("ij,ij->i", corners[:, 0], cross).sum() > 0
     assert len(mesh.triangles) <= 80
+
+
+def test_tiles_are_out_of_date_when_a_class_changes():
+    assert set(INPUTS) <= set(stage_of("tiles").reads)

@@ -276,3 +276,20 @@ def test_names_survive_in_coarse_tiles():
         solids, {"oid": solids.oid, "name": objects(["", "鼓楼", ""])}, np.full((3, 3), 0.5), np.zeros(3, bool), 0.5
     )
     assert blocks.columns["name"].tolist() == ["", "鼓楼", ""]
+
+
+def test_what_l3_shows_is_never_one_block_with_its_neighbours():
+    x, y, z = DATONG.origin
+    west = x + 11.0 * np.arange(8)
+    solids = boxes(
+        np.column_stack([west, np.full(8, y), np.full(8, z)]),
+        np.column_stack([west + 10.0, np.full(8, y + 10.0), np.full(8, z + 6.0)]),
+    )
+    shown = np.arange(8) >= 4
+    columns = {"oid": solids.oid, "has_l3": shown}
+    blocks, _ = single(solids, columns, np.full((8, 3), 0.8), np.zeros(8, bool), 2.0)
+    merged, _ = merge(blocks, 4.0)
+    assert sorted(zip(merged.columns["has_l3"].tolist(), merged.members.tolist(), strict=True)) == [
+        (False, 4),
+        (True, 4),
+    ]

@@ -28,7 +28,7 @@ MODELS = ("surfaces", "pipes")
 INPUTS = (*(("model", name) for name in MODELS), *(("layer", name) for name, _ in LAYERS.values()))
 """(kind, name) of what is read from the store."""
 
-_PER_INSTANCE = 45.0
+_PER_INSTANCE = 32.0
 """Bytes on the wire of an instance."""
 
 _FIRST = 2.0

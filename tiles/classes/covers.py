@@ -53,7 +53,7 @@ _MEDIUM_RGB: Mapping[str, RGB] = MappingProxyType(
 """Media in the colours of CJJ/T 7-2017 and GB 7231 as far as they name one: quiet tones of the same hue."""
 
 _PLAIN_RGB: RGB = (150, 150, 150)
-_PER_FEATURE, _PER_TRIANGLE = 40.0, 9.0
+_PER_FEATURE, _PER_TRIANGLE = 40.0, 11.0
 """Bytes on the wire."""
 
 SURFACES = FeatureSchema(

@@ -47,9 +47,11 @@ def merge(blocks: Blocks, tolerance: float) -> tuple[Blocks, float]:
     parts = [_alone(blocks.take(proud), tolerance)] if proud.any() else []
     crowd = blocks.take(~proud)
     lost = 0.0
-    step = np.floor(crowd.top / tolerance).astype(np.int64)
-    for level in np.unique(step).tolist():
-        found, gone = _merged(crowd.take(step == level), tolerance)
+    # What L3 shows is hidden as one and must not take its neighbours with it.
+    shown = crowd.columns.get("has_l3", np.zeros(len(crowd), bool)).astype(bool)
+    group = 2 * np.floor(crowd.top / tolerance).astype(np.int64) + shown
+    for level in np.unique(group).tolist():
+        found, gone = _merged(crowd.take(group == level), tolerance)
         lost = max(lost, gone)
         parts += found
     if not parts:

@@ -7,6 +7,7 @@ import { firstLang, named } from "./i18n.ts";
 import { Live } from "./live.ts";
 import { Marks } from "./marks.ts";
 import { CityCamera } from "./scene/camera.ts";
+import { atFirst, CLASS_SETS, COVERS } from "./scene/classes.ts";
 import { Effort } from "./scene/effort.ts";
 import { Models } from "./scene/models.ts";
 import { Overlay } from "./scene/overlay.ts";
@@ -91,6 +92,7 @@ async function openCity(api: Api, city: City, view: View, loading: Loading, noti
   loading.step("engine", "done");
   if (stage.terrainFailed) notice(view, notices, "error.terrain");
   const { scene } = stage.widget;
+  view.set({ layers: { ...view.value.layers, ...atFirst(city.imagery.length > 0) } });
   const models = new Models(scene);
   const overlay = new Overlay(scene, marksRoot);
   const camera = new CityCamera(scene, { ...city.view, height: city.view.height + stage.standing });
@@ -108,7 +110,9 @@ async function openCity(api: Api, city: City, view: View, loading: Loading, noti
   loading.step("buildings", "busy");
   loading.step("heritage", "busy");
   loading.step("live", "busy");
-  const modelsOpen = models.open(api, city, stage.quality, stage.look, (id, ok) => loading.step(id === "l3" ? "heritage" : "buildings", ok ? "busy" : "failed"));
+  const modelsOpen = models.open(api, city, stage.quality, stage.look, (id, ok) => {
+    if (id === "l2" || id === "l3") loading.step(id === "l3" ? "heritage" : "buildings", ok ? "busy" : "failed");
+  });
   void liveOpen.then((ok) => {
     loading.step("live", ok ? "done" : "failed");
     if (!ok && opening) notice(view, notices, "error.live");
@@ -162,12 +166,16 @@ function connect(app: App, picker: Picker, defaultTime: number, ready: Promise<b
   view.watch(["theme"], (state) => void theme?.turn(state.theme === theme.info.id));
   view.watch(["rain"], ({ rain }) => (theme?.state.value.rain !== rain ? theme?.rain(rain) : undefined));
   view.watch(["selected"], ({ selected }) => {
-    models.select(selected?.kind === "building" ? selected.oid : null);
+    models.select(selected?.kind === "building" || selected?.kind === "thing" ? selected.oid : null);
     theme?.pickStreet(selected?.kind === "street" ? selected.oid : "");
     picker.frame(null);
   });
   ground.onPick((oid) => view.set({ selected: { kind: "building", oid } }));
   picker.onClick((building, place, metresPerPixel) => {
+    if (building && building.set in CLASS_SETS) {
+      view.set({ selected: { kind: "thing", oid: building.oid, set: building.set, properties: building.part } });
+      return;
+    }
     if (building) {
       view.set({ selected: { kind: "building", oid: building.oid, name: building.name, part: building.part } });
       return;
@@ -189,9 +197,16 @@ function showLayer(app: App, marks: Marks, id: (typeof LAYERS)[number], on: bool
   const { scene } = app.stage.widget;
   if (id === "terrain") scene.globe.show = on;
   else if (id === "ortho") for (const layer of app.stage.imagery) layer.show = on;
-  else if (id === "l2" || id === "l3") app.models.show(id, on);
+  else if (id in COVERS) app.models.showCover(COVERS[id] ?? [], on);
+  else if (id === "l2" || id === "l3" || id in CLASS_SETS) app.models.show(id, on);
   else if (id === "sensors" || id === "incidents") marks.refresh();
   else void app.ground.show(id, on);
+  // What lies in the ground is seen only through it.
+  if (id === "pipes") {
+    const seen = on && app.city.tilesets.some((set) => set.id === "pipes");
+    scene.globe.translucency.enabled = seen;
+    scene.globe.translucency.frontFaceAlpha = seen ? 0.45 : 1;
+  }
   scene.requestRender();
 }
 

@@ -61,6 +61,7 @@ export interface Incident {
 
 export type Selection =
   | { kind: "building"; oid: string; name?: string; part?: Record<string, unknown> }
+  | { kind: "thing"; oid: string; set: string; properties: Record<string, unknown> }
   | { kind: "street"; oid: string }
   | { kind: "sensor"; oid: string }
   | { kind: "incident"; oid: string };

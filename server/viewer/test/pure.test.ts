@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { atFirst, collectionOf, hasLayer } from "../src/scene/classes.ts";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { clock, evidence, heightText, sparkline, valueLevel, valueText } from "../src/format.ts";
@@ -143,4 +144,20 @@ test("a store tells only those who listen to what changed", () => {
   stop();
   store.set({ a: 3 });
   assert.deepEqual(seen, [1, 2]);
+});
+
+test("a switch is offered where its tileset is, and surfaces are on where no picture shows the ground", () => {
+  assert.equal(hasLayer("trees", ["l2", "trees"]), true);
+  assert.equal(hasLayer("cover_road", ["l2", "surfaces"]), true);
+  assert.equal(hasLayer("pipes", ["l2", "trees"]), false);
+  assert.equal(hasLayer("terrain", []), true);
+  assert.equal(atFirst(true)["cover_road"], false);
+  assert.equal(atFirst(false)["cover_road"], true);
+  assert.deepEqual([atFirst(false)["pipes"], atFirst(false)["trees"]], [false, true]);
+});
+
+test("a picked thing leads to the collection of its class", () => {
+  assert.equal(collectionOf("surfaces", { class: "road" }), "roads");
+  assert.equal(collectionOf("surfaces", {}), "");
+  assert.equal(collectionOf("trees", {}), "trees");
 });

@@ -11,6 +11,16 @@ void vertexMain(VertexInput vsInput, inout czm_modelVertexOutput vsOutput) {
   v_facing = vsInput.attributes.normalMC;
 }`;
 
+/** The same, moved towards the eye along its own line of sight: nothing shifts on the screen, and the terrain stays below. */
+export const GROUND_VERTEX = /* glsl */ `
+void vertexMain(VertexInput vsInput, inout czm_modelVertexOutput vsOutput) {
+  v_place = vsInput.attributes.positionMC;
+  v_facing = vsInput.attributes.normalMC;
+  vec3 way = (czm_inverseModelView * vec4(0.0, 0.0, 0.0, 1.0)).xyz - vsOutput.positionMC;
+  float far = length(way);
+  vsOutput.positionMC += way / far * min(0.5 + 0.006 * far, 0.5 * far);
+}`;
+
 /**
  * Fragment half: our own two-light model (sun + sky dome), the colour a theme gave the feature, the hatch for
  * "insufficient data", dots for conjectural parts and the windows of the night. Colours are linear until the engine writes them.

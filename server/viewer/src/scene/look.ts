@@ -4,7 +4,7 @@ import {
 } from "cesium";
 import type { Quality } from "../quality.ts";
 import { sunPosition } from "../solar.ts";
-import { AIR_FRAGMENT, BUILDING_FRAGMENT, BUILDING_VERTEX } from "./glsl.ts";
+import { AIR_FRAGMENT, BUILDING_FRAGMENT, BUILDING_VERTEX, GROUND_VERTEX } from "./glsl.ts";
 
 type Rgb = [number, number, number];
 
@@ -62,6 +62,8 @@ const ramp = (value: number, low: number, high: number): number => Math.max(0, M
 /** Light, air and colour of the whole picture. */
 export class Look {
   readonly shader: CustomShader;
+  /** For what lies on the ground: drawn a little nearer, or coarse terrain would hide it. */
+  readonly groundShader: CustomShader;
   readonly #scene: Scene;
   readonly #quality: Quality;
   readonly #air: PostProcessStage;
@@ -78,20 +80,23 @@ export class Look {
     this.#quality = quality;
     this.#place = place;
     const vec = (v: Rgb): Cartesian3 => new Cartesian3(...v);
-    this.shader = new CustomShader({
-      lightingModel: LightingModel.UNLIT,
-      varyings: { v_place: VaryingType.VEC3, v_facing: VaryingType.VEC3 },
-      uniforms: {
-        u_sun: { type: UniformType.VEC3, value: vec(DUSK.sun) },
-        u_sky: { type: UniformType.VEC3, value: vec(DUSK.sky) },
-        u_ground: { type: UniformType.VEC3, value: vec(DUSK.ground) },
-        u_windows: { type: UniformType.FLOAT, value: 0 },
-        u_white: { type: UniformType.FLOAT, value: 0 },
-        u_facade: { type: UniformType.FLOAT, value: 1 },
-      },
-      vertexShaderText: BUILDING_VERTEX,
-      fragmentShaderText: BUILDING_FRAGMENT,
-    });
+    const shaderOf = (vertexShaderText: string): CustomShader =>
+      new CustomShader({
+        lightingModel: LightingModel.UNLIT,
+        varyings: { v_place: VaryingType.VEC3, v_facing: VaryingType.VEC3 },
+        uniforms: {
+          u_sun: { type: UniformType.VEC3, value: vec(DUSK.sun) },
+          u_sky: { type: UniformType.VEC3, value: vec(DUSK.sky) },
+          u_ground: { type: UniformType.VEC3, value: vec(DUSK.ground) },
+          u_windows: { type: UniformType.FLOAT, value: 0 },
+          u_white: { type: UniformType.FLOAT, value: 0 },
+          u_facade: { type: UniformType.FLOAT, value: 1 },
+        },
+        vertexShaderText,
+        fragmentShaderText: BUILDING_FRAGMENT,
+      });
+    this.shader = shaderOf(BUILDING_VERTEX);
+    this.groundShader = shaderOf(GROUND_VERTEX);
     this.#air = new PostProcessStage({ name: "twin_air", fragmentShader: airShader(), uniforms: this.#airUniforms() });
     scene.postProcessStages.add(this.#air);
     scene.light = this.#light;
@@ -122,12 +127,14 @@ export class Look {
     const mood = this.#mood;
     this.#casts = !analysis && !dark;
     this.#shadows();
-    for (const [name, value] of Object.entries({ u_sun: mood.sun, u_sky: mood.sky, u_ground: mood.ground })) {
-      this.shader.setUniform(name, new Cartesian3(...value));
+    for (const shader of [this.shader, this.groundShader]) {
+      for (const [name, value] of Object.entries({ u_sun: mood.sun, u_sky: mood.sky, u_ground: mood.ground })) {
+        shader.setUniform(name, new Cartesian3(...value));
+      }
+      shader.setUniform("u_windows", mood.windows);
+      shader.setUniform("u_white", mood.white);
+      shader.setUniform("u_facade", mood.facade);
     }
-    this.shader.setUniform("u_windows", mood.windows);
-    this.shader.setUniform("u_white", mood.white);
-    this.shader.setUniform("u_facade", mood.facade);
     const globe = this.#scene.globe;
     this.#light.color = new Color(...mood.earthLight);
     globe.lambertDiffuseMultiplier = mood.lambert;

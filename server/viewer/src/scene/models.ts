@@ -20,6 +20,8 @@ interface DetailContent { url: string; featuresLength: number; getFeature: (inde
 
 /** Detailed models are heavy and have blocks to stand in for them, so they may come a little later. */
 const patience = (id: string): number => (id === "l3" ? 1.4 : 1);
+const BUILDINGS = ["l2", "l3"];
+const SHADOWS: Record<string, ShadowMode> = { surfaces: ShadowMode.RECEIVE_ONLY, pipes: ShadowMode.DISABLED, points: ShadowMode.DISABLED };
 
 /** The tilesets of the city and the colour of every building in them, told apart by oid. */
 export class Models {
@@ -36,6 +38,8 @@ export class Models {
   #hidden = false;
   #levels: ReadonlyMap<string, number> | null = null;
   #selected: string | null = null;
+  readonly #waiting = new Map<string, () => Promise<void>>();
+  readonly #covers = new Set<string>();
 
   constructor(scene: Scene) {
     this.#scene = scene;
@@ -44,28 +48,37 @@ export class Models {
   async open(api: Api, city: City, quality: Quality, look: Look, tell: (id: string, done: boolean) => void): Promise<void> {
     // A slow machine fetches the tiles of the first view without drawing them in every hidden frame.
     this.#hidden = quality.name === "still";
-    await Promise.all(
-      city.tilesets.map(async ({ id, url }) => {
-        try {
-          const set = await Cesium3DTileset.fromUrl(api.url(url), {
-            maximumScreenSpaceError: quality.tileError * quality.firstLook * patience(id),
-            // Blocks shade the ground; their own sides get their shade from the light itself, free of the stripes of a shadow map.
-            shadows: ShadowMode.CAST_ONLY,
-            dynamicScreenSpaceError: false,
-            preloadFlightDestinations: true,
-            cullRequestsWhileMovingMultiplier: 20,
-            enableCollision: false,
-          });
-          this.#dress(id, set, look);
-          this.sets.set(id, set);
-          this.#scene.primitives.add(set);
-          tell(id, true);
-        } catch (error) {
-          this.failures.push({ id, why: (error as Error).message || String(error) });
-          tell(id, false);
-        }
-      }),
-    );
+    const openOne = async (id: string, url: string): Promise<void> => {
+      try {
+        const set = await Cesium3DTileset.fromUrl(api.url(url), {
+          maximumScreenSpaceError: quality.tileError * (this.#hidden ? quality.firstLook : 1) * patience(id),
+          // Blocks shade the ground; their own sides get their shade from the light itself, free of the stripes of a shadow map.
+          shadows: SHADOWS[id] ?? ShadowMode.CAST_ONLY,
+          dynamicScreenSpaceError: false,
+          preloadFlightDestinations: true,
+          cullRequestsWhileMovingMultiplier: 20,
+          enableCollision: false,
+        });
+        this.#dress(id, set, look);
+        this.sets.set(id, set);
+        this.#scene.primitives.add(set);
+        tell(id, true);
+      } catch (error) {
+        this.failures.push({ id, why: (error as Error).message || String(error) });
+        tell(id, false);
+      }
+    };
+    for (const { id, url } of city.tilesets) if (!BUILDINGS.includes(id)) this.#waiting.set(id, () => openOne(id, url));
+    await Promise.all(city.tilesets.filter(({ id }) => BUILDINGS.includes(id)).map(({ id, url }) => openOne(id, url)));
+    this.#restyle();
+  }
+
+  /** Trees, surfaces and pipes come after the first view, and only those that are asked for. */
+  async #openWaiting(): Promise<void> {
+    if (this.#hidden) return;
+    const asked = [...this.#waiting].filter(([id]) => this.#shown.get(id) ?? false);
+    for (const [id] of asked) this.#waiting.delete(id);
+    await Promise.all(asked.map(([, open]) => open()));
     this.#restyle();
   }
 
@@ -74,12 +87,29 @@ export class Models {
     const set = this.sets.get(id);
     if (set) set.show = on && !this.#hidden;
     if (id === "l3" && !on) this.#standIn(new Set());
+    void this.#openWaiting();
     this.#scene.requestRender();
+  }
+
+  /** Shows or hides classes of the ground cover; its tileset is there as long as any is on. */
+  showCover(kinds: readonly string[], on: boolean): void {
+    for (const kind of kinds) {
+      if (on) this.#covers.add(kind);
+      else this.#covers.delete(kind);
+    }
+    this.show("surfaces", this.#covers.size > 0);
+    this.sets.get("surfaces")?.makeStyleDirty();
+  }
+
+  /** The tileset that a feature belongs to. */
+  setOf(feature: Cesium3DTileFeature): string {
+    return [...this.sets].find(([, set]) => set === feature.tileset)?.[0] ?? "";
   }
 
   /** Draws what was fetched unseen. */
   reveal(): void {
     this.#hidden = false;
+    void this.#openWaiting();
     for (const [id, set] of this.sets) {
       set.show = this.#shown.get(id) ?? true;
       set.preloadWhenHidden = false;
@@ -129,7 +159,7 @@ export class Models {
   }
 
   #dress(id: string, set: Cesium3DTileset, look: Look): void {
-    set.customShader = look.shader;
+    set.customShader = id === "surfaces" ? look.groundShader : look.shader;
     // Almost no blending by the engine itself: the shader reads the style colour and lights it.
     set.colorBlendMode = Cesium3DTileColorBlendMode.MIX;
     set.colorBlendAmount = 0.0001;
@@ -159,6 +189,7 @@ export class Models {
     const oid = this.oidOf(feature);
     let colour = PLAIN;
     if (oid !== "" && oid === this.#selected) colour = GOLD;
+    else if (!BUILDINGS.includes(id)) return STONE;
     else if (this.#levels) colour = this.#levels.has(oid) ? riskColour(this.#levels.get(oid)) : PLAIN;
     else if (id === "l3" && CONJECTURAL.has(String(feature.getProperty("evidence") ?? ""))) colour = CONJECTURE;
     else if (id === "l3" && STONES.has(String(feature.getProperty("part") ?? ""))) colour = STONE;
@@ -168,6 +199,7 @@ export class Models {
   }
 
   #visible(id: string, feature: Cesium3DTileFeature): boolean {
+    if (id === "surfaces") return this.#covers.has(String(feature.getProperty("class") ?? ""));
     return id !== "l2" || !this.#detailed.has(this.oidOf(feature));
   }
 

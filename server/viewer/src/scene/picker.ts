@@ -8,7 +8,8 @@ import { GOLD } from "../palette.ts";
 import type { Feature, LonLat } from "../types.ts";
 import type { Models } from "./models.ts";
 
-export interface Picked { oid: string; name: string; part: Record<string, unknown> }
+/** `set` is the tileset: "l2" and "l3" are buildings, the others are named after what they show. */
+export interface Picked { set: string; oid: string; name: string; part: Record<string, unknown> }
 
 /** What lies under a pixel, and the gold line around what was picked. */
 export class Picker {
@@ -38,7 +39,7 @@ export class Picker {
     if (!oid) return null;
     const part: Record<string, unknown> = {};
     for (const id of hit.getPropertyIds()) part[id] = hit.getProperty(id);
-    return { oid, name: String(part["name"] ?? ""), part };
+    return { set: this.#models.setOf(hit), oid, name: String(part["name"] ?? ""), part };
   }
 
   /** A pixel at which a click picks this building, searched around the middle of its roof and walls. */

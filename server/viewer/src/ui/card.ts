@@ -20,6 +20,8 @@ export function buildingCard(app: App, feature: Feature, part: P | undefined): N
   const p = feature.properties;
   const say = (key: Parameters<typeof text>[1], values = {}): string => text(lang, key, values);
   const list = h("dl", { class: "lines" });
+  const members = Number(part?.["members"] ?? 1);
+  if (members > 1) fill(list, line(say("card.members"), say("card.members.n", { n: members }), say("card.members.why")));
   fill(list, line(say("card.address"), addressOf(p) || say("card.noaddress")));
   if (has(p["storeys"])) fill(list, line(say("card.storeys"), say("card.storeys.unit", { n: figure(p["storeys"], 0) })));
   if (has(p["base_z"])) fill(list, line(say("card.base"), `${figure(p["base_z"], 1)} m`, word(lang, "datum", app.city.frame?.vertical ?? "")));

@@ -1,7 +1,9 @@
 import type { App } from "../app.ts";
 import { named, text, word } from "../i18n.ts";
+import { collectionOf } from "../scene/classes.ts";
 import type { Feature, Selection, Zone } from "../types.ts";
 import { buildingCard, titleOf, zoneBlock } from "./card.ts";
+import { thingCard, thingTitle } from "./card-thing.ts";
 import { incidentCard, sensorCard } from "./card-live.ts";
 import { fill, h, icon, t } from "./dom.ts";
 
@@ -70,6 +72,7 @@ export class Cards {
     if (thing) this.#show(named(lang, thing.name, thing.nameEn), word(lang, "kind", "sensor"), thing.oid, sensorCard(this.#app, thing), "/live/things");
     else if (incident) this.#show(named(lang, incident.title, incident.titleEn), word(lang, "kind", "incident"), incident.oid, incidentCard(this.#app, incident), "/incidents");
     else if (selected.kind === "street") this.#street(selected.oid);
+    else if (selected.kind === "thing") this.#thing(selected);
     else if (selected.kind === "building") this.#building(selected);
     const details = this.element.querySelector("details");
     if (details) details.open = keep;
@@ -93,6 +96,13 @@ export class Cards {
     this.#show(title, "", selected.oid, [h("p", { class: "busy" }, text(lang, "card.loading")), ...bones], itemPath(selected.oid));
   }
 
+  #thing({ oid, set, properties }: Selection & { kind: "thing" }): void {
+    const lang = this.#app.view.value.lang;
+    const collection = collectionOf(set, properties);
+    const path = collection ? `/collections/${collection}/items/${encodeURIComponent(oid)}` : "/collections";
+    this.#show(thingTitle(lang, set, properties), word(lang, "set", set), oid, thingCard(lang, properties), path);
+  }
+
   #street(oid: string): void {
     const { theme, view } = this.#app;
     const lang = view.value.lang;
@@ -110,7 +120,8 @@ export class Cards {
     const { selected } = view.value;
     const close = h("button", { type: "button", class: "icon-button card-close", "aria-label": text(view.value.lang, "card.close"), onclick: () => view.set({ selected: null }) }, icon("close"));
     const head = h("header", { class: "card-head" }, h("div", {}, h("h2", { class: "card-title" }, title), second ? h("p", { class: "card-second" }, second) : null, h("code", { class: "oid" }, oid)), close);
-    const fly = h("button", { type: "button", class: "action", onclick: () => selected && this.#hooks.fly(selected, this.#item) }, icon("fly"), t(view, "card.fly"));
+    // A thing was picked where it is seen: there is nowhere to fly to.
+    const fly = selected?.kind === "thing" ? null : h("button", { type: "button", class: "action", onclick: () => selected && this.#hooks.fly(selected, this.#item) }, icon("fly"), t(view, "card.fly"));
     const next = h("a", { class: "next", href: api.url(path), target: "_blank", rel: "noopener" }, t(view, "card.next"));
     const foot = h("footer", { class: "card-foot" }, fly, next);
     const main = h("div", { class: "card-body" });

@@ -1,11 +1,14 @@
 import { text } from "../i18n.ts";
+import { hasLayer } from "../scene/classes.ts";
 import type { LayerId, View } from "../state.ts";
 import type { Attribution, City } from "../types.ts";
 import { h, t } from "./dom.ts";
 
 const GROUPS: [string, LayerId[]][] = [
   ["ground", ["terrain", "ortho"]],
-  ["models", ["l2", "l3"]],
+  ["models", ["l2", "l3", "trees", "furniture", "points"]],
+  ["cover", ["cover_road", "cover_railway", "cover_water", "cover_green", "cover_landuse"]],
+  ["under", ["pipes"]],
   ["lines", ["roads", "water", "labels"]],
   ["live", ["sensors", "incidents"]],
 ];
@@ -13,7 +16,10 @@ const GROUPS: [string, LayerId[]][] = [
 /** The layer panel: everything that is on can be turned off, and says how it is. */
 export function layersPanel(view: View, city: City): HTMLElement {
   const panel = h("div", { class: "panel-body" });
-  for (const [group, ids] of GROUPS) {
+  const sets = city.tilesets.map(({ id }) => id);
+  for (const [group, every] of GROUPS) {
+    const ids = every.filter((id) => hasLayer(id, sets));
+    if (ids.length === 0) continue;
     const set = h("fieldset", { class: "group" }, h("legend", {}, t(view, `layer.group.${group}` as "layer.group.ground")));
     for (const id of ids) set.append(layerRow(view, id));
     panel.append(set);
