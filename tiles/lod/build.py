@@ -34,7 +34,7 @@ MODEL = "l2"
 _TOGETHER = 8.0
 """Leaves that one worker makes before it comes back."""
 
-_MOST_TRIES, _COARSER = 24, 1.5
+_MOST_TRIES, _STEEP, _COARSER = 24, 0.6, (1.25, 3.0)
 _FACES_PER_CORNER = 3.0
 
 _LEAST_ERROR = 0.5
@@ -205,9 +205,11 @@ def _fitting(blocks: Blocks, tolerance: float, options: ModelTiles) -> tuple[Blo
     """
     for _ in range(_MOST_TRIES):
         merged, lost = merge(blocks, tolerance)
-        if weight_of(merged) <= options.inner_bytes:
+        over = weight_of(merged) / options.inner_bytes
+        if over <= 1.0:
             break
-        tolerance *= _COARSER
+        # Weight falls about as fast as this power of the tolerance rises: few tries, and none far too coarse.
+        tolerance *= float(np.clip(over**_STEEP, *_COARSER))
     return merged, lost
 
 
