@@ -66,6 +66,9 @@ PARTS = FeatureSchema(
     ),
 )
 
+PART_COLUMNS = ("name", "part", "evidence", "evidence_u", "fabric", "function")
+"""Columns of a layer of buildings that parts take where their solids have none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Model:

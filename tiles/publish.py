@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from tiles.classes import build as classes
 from tiles.compress import write_all
 from tiles.lod import build as lod
 from tiles.options import TileOptions
+from tiles.parts import NOTE, Parts, as_lines, begin
 from tiles.scheme.tilesets import lonlat_bounds, write_tileset
-from tiles.shelf import Shelf
+from tiles.shelf import Shelf, digest
 from tiles.terrain import pyramid
 from twin.city import City
 from twin.features import Layer
+from twin.frames import Frame
 from twin.meshes import concatenate
 from twin.options import as_table
 from twin.outcome import Outcome, Report
@@ -43,70 +46,143 @@ def build(city: City, options: TileOptions, workers: Workers) -> Report:
     Nothing is published unless all of it was written. `build.json` tells what is there: version, tilesets (id, url,
     counts, bounds), terrain (url, levels, bounds, gap to the relief), imagery (one entry per picture: url, zooms,
     bounds), fill (colour of the land around), attributions. Its urls are relative to the published folder. Contents of
-    tilesets lie under the hash of their bytes beside the versions; `manifest.json` names those that a version needs.
+    tilesets lie under the hash of their bytes beside the versions, and so does every part under the digest of what it
+    was made from; `manifest.json` names those that a version needs. A part whose inputs did not change is taken over.
     raises  MissingInputError where the store has neither model, relief nor orthophoto
     """
     store = city.store
     inputs = _inputs(city)
     if not inputs:
         city.require("model", "l2", "l2")
-    version = version_of(inputs, options)
+    version = version_of(inputs, options, city.frame)
     staging = store.stage_tiles()
+    made = begin(store, staging, digest(_writer().encode(), repr(city.frame).encode()))
     told: dict[str, Any] = {"version": version, "city": city.id}
     shelf = Shelf(store.tiles_dir, options.models.brotli_quality)
-    told["tilesets"], kept, outcomes = _tilesets(city, options, shelf, (staging, version), workers)
-    relief = store.read_raster("relief") if store.has("raster", "relief") else None
-    told["terrain"] = (
-        pyramid.build_terrain(relief, staging, options.terrain, workers, _credit(inputs, "relief"))
-        if relief is not None
-        else None
-    )
-    pictures = imagery.build_imagery(store, staging, options.imagery, workers, _credit(inputs, "ortho_"))
+    told["tilesets"] = _tilesets(city, options, shelf, made, workers)
+    told["terrain"] = _terrain(city, options, inputs, made, workers)
+    pictures = _pictures(city, options, inputs, made, workers)
     told["imagery"] = pictures["layers"] if pictures else []
     told["fill"] = pictures["fill"] if pictures else None
     told["attributions"] = sorted({item.lineage.attribution for item in inputs if item.lineage.attribution})
-    write_all(staging / "build.json", orjson.dumps(told, option=orjson.OPT_INDENT_2))
-    (staging / MANIFEST).write_bytes(orjson.dumps(kept, option=orjson.OPT_INDENT_2))
+    text = orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+    write_all(staging / "build.json", text)
+    (staging / MANIFEST).write_bytes(orjson.dumps(made.manifest(), option=orjson.OPT_INDENT_2))
+    store.write_document(NOTE, made.now)
     store.publish_tiles(staging, version)
-    report = Report("tiles", sum(t["objects"] for t in told["tilesets"]), outcomes, _figures(told, pictures or {}))
+    outcomes, figures = tuple(made.outcomes), _figures(told, pictures or {})
+    report = Report("tiles", sum(t["objects"] for t in told["tilesets"]), outcomes, figures)
     store.write_document("tiles_report", report.as_dict())
     return report
 
 
-def _tilesets(
-    city: City, options: TileOptions, shelf: Shelf, place: tuple[Path, str], workers: Workers
-) -> tuple[list[dict[str, Any]], dict[str, list[str]], tuple[Outcome, ...]]:
-    """(what build.json tells of every tileset, names on the shelves that they need, what could not be drawn)."""
-    outcomes: list[Outcome] = []
-    old = _ancient(city, outcomes)
-    shown = frozenset(old.solids.owner.tolist()) if old is not None else frozenset()
-    entries, notes = [], []
-    index = city.store.model_index("l2") if city.store.has("model", "l2") else []
-    if index:
-        setting = lod.Setting(city.store, shelf, options.models, shown, _maker(city, options, shown))
-        plan = lod.plan(index, setting)
-        made = lod.build(plan, setting, workers)
-        outcomes += made.outcomes
-        notes = sorted(f"{part.key}.arrow" for part in plan.walk())
-        if made.tile.content is not None:
-            error = max(_LEAST_ERROR, 2.0 * made.tallest)
-            entry = write_tileset("l2", made.tile, place[0], shelf, place[1], error)
-            entries.append(entry | {"objects": entry["features"], "bounds": _bounds(city, "l2")})
-    if old is not None:
-        root, largest = ancient.build(old, options.models, shelf, workers)
-        entry = write_tileset("l3", root, place[0], shelf, place[1], 2.0 * largest)
-        entries.append(
-            entry
-            | {
-                "objects": len(set(old.solids.owner.tolist())),
-                "reach": options.models.l3_reach,
-                "bounds": _bounds(city, "l3"),
-            }
-        )
-    others, lost = classes.build(city, options.classes, classes.Place(shelf, *place), workers)
-    entries, outcomes = entries + others, outcomes + lost
-    kept = {"content": sorted({name for entry in entries for name in entry.pop("contents")}), "made": notes}
-    return entries, kept, tuple(outcomes)
+def _tilesets(city: City, options: TileOptions, shelf: Shelf, made: Parts, workers: Workers) -> list[dict[str, Any]]:
+    """What build.json tells of every tileset."""
+    shown: frozenset[str] = frozenset()
+    entries: dict[str, dict[str, Any]] = {}
+    if city.store.has("model", "l3"):
+        shown = frozenset(made.take("l3_owners", [_digest(city, "model", "l3")], lambda *_: _owners(city))["owners"])
+        depends, layer = _ancient_inputs(city, shown)
+        depends = [*depends, as_table(options.models)]
+        entries["l3"] = made.take("l3", depends, lambda *at: _ancient(city, layer, options, (shelf, *at), workers))
+    if city.store.has("model", "l2"):
+        depends = [_digest(city, "model", "l2"), sorted(shown), as_table(options.models)]
+        entries["l2"] = made.take("l2", depends, lambda *at: _blocks(city, options, shown, (shelf, *at), workers))
+    for name, (kind, item) in classes.SOURCES.items():
+        if city.store.has(kind, item):
+            depends = [_digest(city, kind, item), as_table(options.classes)]
+            make = partial(_class, city, name, options, shelf, workers)
+            entries[name] = made.take(name, depends, make)
+    order = ["l2", "l3", *classes.SOURCES]
+    return [entries[name]["entry"] for name in order if entries.get(name, {}).get("entry")]
+
+
+Where = tuple[Shelf, Path, str]
+"""Where a tileset is written: the shelf of its contents, the folder of the version, the version of the tileset."""
+
+
+def _blocks(city: City, options: TileOptions, shown: frozenset[str], where: Where, workers: Workers) -> dict[str, Any]:
+    """The tileset of L2."""
+    shelf, folder, version = where
+    index = city.store.model_index("l2")
+    if not index:
+        return {}
+    setting = lod.Setting(city.store, shelf, options.models, shown, _maker(city, options, shown))
+    plan = lod.plan(index, setting)
+    made = lod.build(plan, setting, workers)
+    told: dict[str, Any] = {"outcomes": as_lines(made.outcomes), "made": [f"{part.key}.arrow" for part in plan.walk()]}
+    if made.tile.content is None:
+        return told
+    error = max(_LEAST_ERROR, 2.0 * made.tallest)
+    entry = write_tileset("l2", made.tile, folder, shelf, version, error)
+    told |= {"content": entry.pop("contents")}
+    return told | {"entry": entry | {"objects": entry["features"], "bounds": _bounds(city, "l2")}}
+
+
+def _ancient(city: City, layer: Layer | None, options: TileOptions, where: Where, workers: Workers) -> dict[str, Any]:
+    """The tileset of L3; parts without a face are left out and named."""
+    shelf, folder, version = where
+    batches = [batch for _, batch in city.store.read_model("l3")]
+    if not batches:
+        return {}
+    solids = concatenate(batches)
+    drawn = models.has_surface(solids)
+    lost = [Outcome(oid, "skipped", models.UNSEEN, "tiles") for oid in solids.oid[~drawn].tolist()]
+    told: dict[str, Any] = {"outcomes": as_lines(lost)}
+    if not drawn.any():
+        return told
+    model = models.parts(solids.take(np.flatnonzero(drawn)), layer)
+    root, largest = ancient.build(model, options.models, shelf, workers)
+    entry = write_tileset("l3", root, folder, shelf, version, 2.0 * largest)
+    told |= {"content": entry.pop("contents")}
+    more = {
+        "objects": len(set(model.solids.owner.tolist())),
+        "reach": options.models.l3_reach,
+        "bounds": _bounds(city, "l3"),
+    }
+    return told | {"entry": entry | more}
+
+
+def _class(
+    city: City, name: str, options: TileOptions, shelf: Shelf, workers: Workers, folder: Path, version: str
+) -> dict[str, Any]:
+    """The tileset of one of the other classes."""
+    entry, lost = classes.build(city, name, options.classes, classes.Place(shelf, folder, version), workers)
+    told: dict[str, Any] = {"outcomes": as_lines(lost)}
+    return told if entry is None else told | {"content": entry.pop("contents"), "entry": entry}
+
+
+def _terrain(
+    city: City, options: TileOptions, inputs: list[Item], made: Parts, workers: Workers
+) -> dict[str, Any] | None:
+    """What build.json tells of the terrain; None without relief."""
+    if not city.store.has("raster", "relief"):
+        return None
+    credit = _credit(inputs, "relief")
+    return made.take(
+        "terrain",
+        [_digest(city, "raster", "relief"), credit, as_table(options.terrain)],
+        lambda folder, _: pyramid.build_terrain(
+            city.store.read_raster("relief"), folder, options.terrain, workers, credit
+        ),
+    )
+
+
+def _pictures(
+    city: City, options: TileOptions, inputs: list[Item], made: Parts, workers: Workers
+) -> dict[str, Any] | None:
+    """What build.json tells of the orthophotos; None without any."""
+    credit = _credit(inputs, "ortho_")
+    found = [[item.name, item.digest] for item in inputs if item.kind == "raster" and item.name.startswith("ortho_")]
+    return made.take(
+        "imagery",
+        [found, credit, as_table(options.imagery)],
+        lambda folder, _: imagery.build_imagery(city.store, folder, options.imagery, workers, credit) or {},
+    )
+
+
+def _digest(city: City, kind: str, name: str) -> str:
+    return city.store.item(kind, name).digest
 
 
 def _bounds(city: City, name: str) -> list[float]:
@@ -120,25 +196,30 @@ def _maker(city: City, options: TileOptions, shown: frozenset[str]) -> str:
     return hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _ancient(city: City, outcomes: list[Outcome]) -> models.Model | None:
-    """The L3 model ready to be cut; parts without a face are left out and named."""
-    if not city.store.has("model", "l3"):
-        return None
-    batches = [batch for _, batch in city.store.read_model("l3")]
-    if not batches:
-        return None
-    solids = concatenate(batches)
-    drawn = models.has_surface(solids)
-    outcomes += [Outcome(oid, "skipped", models.UNSEEN, "tiles") for oid in solids.oid[~drawn].tolist()]
-    if not drawn.any():
-        return None
-    return models.parts(solids.take(np.flatnonzero(drawn)), _buildings(city))
+def _owners(city: City) -> dict[str, Any]:
+    """The buildings that L3 shows."""
+    found: set[str] = set()
+    for _, solids in city.store.read_model("l3"):
+        found.update(solids.owner[models.has_surface(solids)].tolist())
+    return {"owners": sorted(found)}
 
 
-def version_of(inputs: list[Item], options: TileOptions) -> str:
-    """Twelve hex digits that change with any input, option or line of this room, and with nothing else."""
+def _ancient_inputs(city: City, owners: frozenset[str]) -> tuple[list[Any], Layer | None]:
+    """What the tiles of L3 depend on: the model, and what the layer of buildings tells of its own, with those rows."""
+    found = [_digest(city, "model", "l3")]
+    name = next((name for name in _CLASS_LAYERS if city.store.has("layer", name)), None)
+    if name is None or not owners:
+        return found, None
+    layer = city.store.read_layer(name, oids=sorted(owners))
+    layer = layer.take(np.argsort(layer.oid.astype(str), kind="stable"))
+    columns = {key: layer.columns[key].tolist() for key in models.PART_COLUMNS if key in layer.columns}
+    return [*found, layer.oid.tolist(), columns], layer
+
+
+def version_of(inputs: list[Item], options: TileOptions, frame: Frame) -> str:
+    """Twelve hex digits that change with any input, option, line of this room or the frame, and with nothing else."""
     text = orjson.dumps(
-        [_writer(), [[i.kind, i.name, i.digest] for i in inputs], as_table(options)],
+        [_writer(), [[i.kind, i.name, i.digest] for i in inputs], as_table(options), repr(frame)],
         option=orjson.OPT_SORT_KEYS,
     )
     return hashlib.sha256(text).hexdigest()[:12]
@@ -153,19 +234,12 @@ def _writer() -> str:
 def _inputs(city: City) -> list[Item]:
     wanted: Callable[[Item], bool] = lambda item: (  # noqa: E731
         (item.kind == "model" and item.name in ("l2", "l3"))
-        or (item.kind, item.name) in classes.INPUTS
+        or (item.kind, item.name) in classes.SOURCES.values()
         or (item.kind == "raster" and (item.name == "relief" or item.name.startswith("ortho_")))
     )
     items = [item for item in city.store.items() if wanted(item)]
     named = next((name for name in _CLASS_LAYERS if city.store.has("layer", name)), None)
     return items + ([city.store.item("layer", named)] if named and items else [])
-
-
-def _buildings(city: City) -> Layer | None:
-    for name in _CLASS_LAYERS:
-        if city.store.has("layer", name):
-            return city.store.read_layer(name)
-    return None
 
 
 def _credit(inputs: list[Item], prefix: str) -> str:

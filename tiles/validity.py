@@ -13,6 +13,7 @@ from tiles.models import has_surface
 from twin.city import City, open_city
 from twin.errors import MissingInputError
 from twin.outcome import Report
+from twin.store.published import parts
 
 _EXAMPLES = 3
 
@@ -40,7 +41,7 @@ def check_tiles(place: City | Path | str) -> Report:
         check_terrain(folder / told["terrain"]["url"], found)
     if told.get("imagery"):
         check_imagery(folder, told["imagery"], found)
-    for shelf in (folder, folder.parent / "content"):
+    for shelf in (folder, *parts(folder), folder.parent / "content"):
         check_copies(shelf, found)
     return found.report()
 

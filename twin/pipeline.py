@@ -109,6 +109,7 @@ STAGES: tuple[Stage, ...] = (
             ("raster", "ortho_"),
         ),
         (),
+        ("tiles_parts",),
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,6 @@ def scene(here: Context) -> dict[str, Any]:
     """The scene document; paths are from the root of this server."""
     city = here.city
     version, build = published(here)
-    base = f"/tiles/{version}/"
-    terrain = build.get("terrain")
     return {
         "id": city.id,
         "name": city.name,
@@ -60,9 +59,9 @@ def scene(here: Context) -> dict[str, Any]:
             "utc_offset": _hours(here),
         },
         "version": version,
-        "terrain": {**terrain, "url": base + str(terrain["url"])} if terrain else None,
-        "imagery": [_imagery(entry, base) for entry in build.get("imagery") or []],
-        "tilesets": [_tileset(entry, base) for entry in build.get("tilesets") or []],
+        "terrain": build.get("terrain"),
+        "imagery": build.get("imagery") or [],
+        "tilesets": [_tileset(entry) for entry in build.get("tilesets") or []],
         "layers": [
             {
                 "id": collection.id,
@@ -88,7 +87,7 @@ def scene(here: Context) -> dict[str, Any]:
 
 
 def published(here: Context) -> tuple[str, Mapping[str, Any]]:
-    """(version, build.json) of the published tiles; ("", {}) where nothing is published.
+    """(version, build.json) of the published tiles, its urls from the root of this server; ("", {}) without tiles.
 
     raises  StoreError where the published folder does not tell what it holds
     """
@@ -101,10 +100,23 @@ def published(here: Context) -> tuple[str, Mapping[str, Any]]:
 
 def _read_build(folder: Path) -> Mapping[str, Any]:
     try:
-        build: Mapping[str, Any] = orjson.loads((folder / "build.json").read_bytes())
+        build: dict[str, Any] = orjson.loads((folder / "build.json").read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
         raise StoreError(f"{folder.name}/build.json cannot be read ({error}); `twin tiles` makes it again") from error
+    entries = [build.get("terrain"), *(build.get("imagery") or []), *(build.get("tilesets") or [])]
+    for entry in entries:
+        if entry:
+            entry["url"] = _address(folder, str(entry["url"]))
     return build
+
+
+def _address(folder: Path, url: str) -> str:
+    """Where a url of build.json is served: below the part that the version links to, which clients keep when the next
+    version links to it too."""
+    name, _, rest = url.partition("/")
+    link = folder / name
+    place = link.readlink() if link.is_symlink() else Path(name)
+    return posixpath.normpath(posixpath.join("/tiles", folder.name, place.as_posix(), rest))
 
 
 def _view(here: Context) -> dict[str, float]:
@@ -128,13 +140,9 @@ def _hours(here: Context) -> float:
     return offset.total_seconds() / 3600.0
 
 
-def _imagery(entry: Mapping[str, Any], base: str) -> dict[str, Any]:
-    return {**entry, "url": base + str(entry["url"])}
-
-
-def _tileset(entry: Mapping[str, Any], base: str) -> dict[str, Any]:
+def _tileset(entry: Mapping[str, Any]) -> dict[str, Any]:
     title, title_en = _TITLES.get(str(entry["id"]), (str(entry["id"]), str(entry["id"])))
-    return {"title": title, "title_en": title_en, **entry, "url": base + str(entry["url"])}
+    return {"title": title, "title_en": title_en, **entry}
 
 
 def _themes(here: Context) -> list[dict[str, str]]:

@@ -1,10 +1,13 @@
 """A city that has been declared and nothing more: every resource answers, and says what would fill it."""
 
+import json
+
 import pytest
 
 from server.app import create_app
 from tests.server.asgi import ask
 from twin.city import open_city
+from twin.store import published
 
 
 @pytest.fixture
@@ -63,3 +66,19 @@ def test_a_folder_without_build_json_is_unavailable_and_says_what_mends_it(own_c
     answer = ask(create_app(own_city, settings()), "/city")
     assert answer.status_code == 503
     assert "twin tiles" in answer.json()["detail"]
+
+
+def test_a_part_is_addressed_where_it_lies_so_that_clients_keep_it_over_versions(own_city, settings):
+    home = own_city.store.tiles_dir
+    staging = own_city.store.stage_tiles()
+    (staging / "terrain").mkdir()
+    (staging / "terrain" / "layer.json").write_text("{}", encoding="utf-8")
+    published.link(staging / "terrain", published.shelve(home, staging / "terrain", "k1"))
+    (staging / "build.json").write_text(json.dumps({"terrain": {"url": "terrain"}}), encoding="utf-8")
+    own_city.store.publish_tiles(staging, "v8")
+    app = create_app(own_city, settings())
+    assert ask(app, "/city").json()["terrain"]["url"] == "/tiles/part/terrain-k1"
+    for place in ("part/terrain-k1", "v8/terrain"):
+        answer = ask(app, f"/tiles/{place}/layer.json")
+        assert (answer.status_code, answer.content) == (200, b"{}")
+        assert "immutable" in answer.headers["cache-control"]

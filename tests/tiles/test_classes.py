@@ -12,7 +12,7 @@ from tests.tiles.scenes import DATONG, boxes
 from tests.tiles.test_publish import LINEAGE, TOML
 from tiles.cityjson.templates import PROFILES
 from tiles.cityjson.templates import boxes as models
-from tiles.classes.build import INPUTS
+from tiles.classes.build import SOURCES
 from tiles.classes.prototypes import prototype
 from tiles.classes.scatter import Spread, scatter, stable_hash
 from tiles.gltf import glb, metadata
@@ -269,4 +269,4 @@ def test_a_prototype_stands_on_its_foot_and_faces_outward(model):
 
 
 def test_tiles_are_out_of_date_when_a_class_changes():
-    assert set(INPUTS) <= set(stage_of("tiles").reads)
+    assert set(SOURCES.values()) <= set(stage_of("tiles").reads)

@@ -10,14 +10,18 @@ from affine import Affine
 
 import twin
 from tests.tiles.scenes import DATONG, boxes, town
+from tiles import ancient, imagery
 from tiles.gltf import glb, metadata
 from tiles.options import ImageTiles, ModelTiles, TerrainTiles
 from tiles.publish import TileOptions, build, version_of
+from tiles.terrain import pyramid
 from tiles.validity import check_tiles
 from twin.errors import MissingInputError
 from twin.features import objects
 from twin.grid import GeoBox, Raster
 from twin.lineage import Lineage
+from twin.options import as_table
+from twin.pipeline import run
 from twin.workers import Workers
 
 LINEAGE = Lineage("made in code", attribution="© nobody")
@@ -111,20 +115,80 @@ def test_a_second_run_gives_the_same_bytes_and_version(city, tmp_path):
     with Workers(2) as workers:
         build(again, QUICK, workers)
 
-    def digests(place):
-        version, folder = place.store.current_tiles()
-        files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "build.json")
-        return version, {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
     assert digests(again) == digests(city)
+
+
+def digests(place):
+    """Every file of the published tiles -> hash of its bytes; every link -> where it points."""
+    home = place.store.tiles_dir
+    files = {
+        str(p.relative_to(home)): hashlib.sha256(p.read_bytes()).hexdigest() for p in home.rglob("*") if p.is_file()
+    }
+    return files | {str(p.relative_to(home)): str(p.readlink()) for p in home.rglob("*") if p.is_symlink()}
+
+
+def grown(place, n=300):
+    """The model again with one building four metres higher."""
+    solids = town(n, side=1500.0)
+    vertices = solids.vertices.copy()
+    vertices[8 * 7 + 4 : 8 * 8, 2] += 4.0
+    solids = replace(solids, vertices=vertices)
+    place.store.write_model("l2", [("a", solids.take(range(n // 2))), ("b", solids.take(range(n // 2, n)))], LINEAGE)
+
+
+def refuse(*_):
+    raise AssertionError("a part that did not change was made again")
+
+
+def test_a_change_of_one_building_makes_its_tileset_and_nothing_else(tmp_path, monkeypatch):
+    place = make_city(tmp_path / "c")
+    build(place, QUICK, Workers(1))
+    before = {path.name: path.resolve() for path in place.store.current_tiles()[1].iterdir() if path.is_symlink()}
+    grown(place)
+    with monkeypatch.context() as patch:
+        for module, name in ((pyramid, "build_terrain"), (imagery, "build_imagery"), (ancient, "build")):
+            patch.setattr(module, name, refuse)
+        build(place, QUICK, Workers(1))
+    after = {path.name: path.resolve() for path in place.store.current_tiles()[1].iterdir() if path.is_symlink()}
+    assert {name for name in before if before[name] != after[name]} == {"l2"}
+    assert check_tiles(place).outcomes == ()
+
+    fresh = make_city(tmp_path / "fresh")
+    grown(fresh)
+    build(fresh, QUICK, Workers(1))
+    assert {name: digests(place)[name] for name in digests(fresh)} == digests(fresh)
+
+
+def test_parts_that_no_version_shows_are_let_go(tmp_path):
+    place = make_city(tmp_path / "c")
+    build(place, QUICK, Workers(1))
+    first = {path.name for path in (place.store.tiles_dir / "part").iterdir()}
+    for number in (1, 2):
+        grown(place, 300 - number)
+        build(place, QUICK, Workers(1))
+    left = {path.name for path in (place.store.tiles_dir / "part").iterdir()}
+    assert len(left) == len(first) + 1
+    assert {name.partition("-")[0] for name in first - left} == {"l2"}
+
+
+def test_a_forced_run_makes_damaged_parts_again(tmp_path):
+    place = make_city(tmp_path / "c", n=20)
+    build(place, QUICK, Workers(1))
+    whole = digests(place)
+    tile = next((place.store.current_tiles()[1] / "terrain").resolve().rglob("*.terrain"))
+    tile.write_bytes(b"damaged")
+    with Workers(1) as workers:
+        run(place, workers, only=["tiles"], force=True, overrides={"tiles": as_table(QUICK)})
+    assert digests(place) == whole
 
 
 def test_the_version_follows_inputs_and_options(city):
     items = city.store.items("model")
-    first = version_of(items, QUICK)
-    assert first == version_of(items, QUICK)
-    assert first != version_of(items[:1], QUICK)
-    assert first != version_of(items, TileOptions())
+    first = version_of(items, QUICK, DATONG)
+    assert first == version_of(items, QUICK, DATONG)
+    assert first != version_of(items[:1], QUICK, DATONG)
+    assert first != version_of(items, TileOptions(), DATONG)
+    assert first != version_of(items, QUICK, replace(DATONG, geoid_undulation=0.0))
 
 
 def test_a_solid_without_a_visible_face_is_an_outcome_and_not_a_failure(tmp_path):

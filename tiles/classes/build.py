@@ -25,8 +25,10 @@ LAYERS: Mapping[str, tuple[str, standing.Make]] = MappingProxyType(
     {"trees": ("tree_l2", standing.trees), "furniture": ("furniture_l2", standing.furniture)}
 )
 MODELS = ("surfaces", "pipes")
-INPUTS = (*(("model", name) for name in MODELS), *(("layer", name) for name, _ in LAYERS.values()))
-"""(kind, name) of what is read from the store."""
+SOURCES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {name: ("model", name) for name in MODELS} | {name: ("layer", layer) for name, (layer, _) in LAYERS.items()}
+)
+"""Tileset -> (kind, name) of what it shows in the store."""
 
 _PER_INSTANCE = 32.0
 """Bytes on the wire of an instance."""
@@ -53,51 +55,41 @@ class Job:
 
 
 def build(
-    city: City, options: ClassTiles, place: Place, workers: Workers
-) -> tuple[list[dict[str, Any]], list[Outcome]]:
-    """Write a tileset for every class that the store has; what build.json tells of each, and what cannot be drawn."""
-    entries: list[dict[str, Any]] = []
-    outcomes: list[Outcome] = []
-    for name in MODELS:
-        if city.store.has("model", name):
-            entries += _covers(city, name, options, place, workers, outcomes)
-    for name, (layer, _) in LAYERS.items():
-        if city.store.has("layer", layer):
-            entries += _instances(city, name, options, place, workers, outcomes)
-    return entries, outcomes
+    city: City, name: str, options: ClassTiles, place: Place, workers: Workers
+) -> tuple[dict[str, Any] | None, list[Outcome]]:
+    """Write the tileset of one of SOURCES; what build.json tells of it, None without a thing, and what is not drawn."""
+    return (_covers if name in MODELS else _instances)(city, name, options, place, workers)
 
 
 def _covers(
-    city: City, name: str, options: ClassTiles, place: Place, workers: Workers, outcomes: list[Outcome]
-) -> list[dict[str, Any]]:
+    city: City, name: str, options: ClassTiles, place: Place, workers: Workers
+) -> tuple[dict[str, Any] | None, list[Outcome]]:
     parts, lost = covers.parts_of(city.store, name)
-    outcomes += lost
     if parts is None:
-        return []
+        return None, lost
     lift = options.lift if name == "surfaces" else 0.0
     base = covers.Job(city.store, place.shelf, name, {}, lift)
     root = scatter(parts.spread, options.inner_bytes, options.leaf_bytes)
     nodes = list(root.walk())
     jobs = (covers.jobs(parts, node.rows, base) for node in nodes)
     written = list(workers.map(covers.write, jobs, f"tiles {name}"))
-    return [_entry(city, ("model", name, name), (root, written), parts.spread, place)]
+    return _entry(city, name, (root, written), parts.spread, place), lost
 
 
 def _instances(
-    city: City, name: str, options: ClassTiles, place: Place, workers: Workers, outcomes: list[Outcome]
-) -> list[dict[str, Any]]:
+    city: City, name: str, options: ClassTiles, place: Place, workers: Workers
+) -> tuple[dict[str, Any] | None, list[Outcome]]:
     layer, make = LAYERS[name]
     things, lost = standing.read(city.store, layer, make, city.frame)
-    outcomes += lost
     if things is None:
-        return []
+        return None, lost
     sizes = np.maximum(things.columns["height"].astype(np.float64), things.scale[:, 0])
     weights = np.full(len(things), _PER_INSTANCE)
     spread = Spread(things.xyz[:, :2], sizes, weights, sizes, stable_hash(things.columns["oid"]))
     root = scatter(spread, options.inner_bytes, options.leaf_bytes)
     jobs = (Job(things.take(node.rows), place.shelf) for node in root.walk())
     written = list(workers.map(write_instances, jobs, f"tiles {name}"))
-    return [_entry(city, ("layer", layer, name), (root, written), spread, place)]
+    return _entry(city, name, (root, written), spread, place), lost
 
 
 def write_instances(job: Job) -> Content:
@@ -105,10 +97,8 @@ def write_instances(job: Job) -> Content:
     return write(job.things, job.shelf)
 
 
-def _entry(
-    city: City, source: tuple[str, str, str], made: tuple[Node, list[Content]], spread: Spread, place: Place
-) -> dict[str, Any]:
-    kind, item, name = source
+def _entry(city: City, name: str, made: tuple[Node, list[Content]], spread: Spread, place: Place) -> dict[str, Any]:
+    kind, item = SOURCES[name]
     root, contents = made
     tile = _tile(root, iter(contents))
     error = _FIRST * float(spread.sizes.max())

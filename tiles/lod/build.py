@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tiles import models
 from tiles.gltf import colours
 from tiles.lod.blocks import Blocks, join, single
-from tiles.lod.merging import merge
+from tiles.lod.merging import fewest, merge
 from tiles.lod.notes import Made, pack, unpack
 from tiles.lod.prisms import prisms
 from tiles.options import ModelTiles
@@ -36,6 +36,9 @@ _TOGETHER = 8.0
 
 _MOST_TRIES, _STEEP, _COARSER = 24, 0.6, (1.25, 3.0)
 _FACES_PER_CORNER = 3.0
+
+_LIGHTEST = float(models.weight(models.BLOCKS, 1.0, 4.0 * _FACES_PER_CORNER))
+"""Estimated bytes of a block that is a triangle, the lightest there is."""
 
 _LEAST_ERROR = 0.5
 """m: a tile with tiles below it is never said to be exact, even where its blocks are."""
@@ -100,18 +103,23 @@ class Job:
 
 def build(root: Plan, setting: Setting, workers: Workers) -> Made:
     """Make all tiles of the tree that are not there yet; the root's."""
-    most = _TOGETHER * setting.options.leaf_bytes
-    jobs = [Job(setting, part) for part in _shares(root, most)]
-    made = dict(zip((job.plan.key for job in jobs), workers.map(make, jobs, f"tiles {MODEL}"), strict=True))
+    made: dict[str, Made] = {}
+    jobs = [Job(setting, part) for part in _missing(root, setting, made)]
+    for job, done in zip(jobs, workers.map(make, jobs, f"tiles {MODEL}"), strict=True):
+        made[job.plan.key] = done
     return _topped(root, setting, made)
 
 
-def _shares(part: Plan, most: float) -> Iterator[Plan]:
-    if part.weight <= most or not part.quarters:
+def _missing(part: Plan, setting: Setting, made: dict[str, Made]) -> Iterator[Plan]:
+    """Shares of the tree for the workers; what is there already is put into `made` and not looked below."""
+    known = _known(part, setting)
+    if known is not None:
+        made[part.key] = known
+    elif part.weight <= _TOGETHER * setting.options.leaf_bytes or not part.quarters:
         yield part
     else:
         for quarter in part.quarters:
-            yield from _shares(quarter, most)
+            yield from _missing(quarter, setting, made)
 
 
 def _topped(part: Plan, setting: Setting, made: dict[str, Made]) -> Made:
@@ -126,14 +134,22 @@ def make(job: Job) -> Made:
 
 
 def _made(part: Plan, setting: Setting, below: Callable[[Plan], Made]) -> Made:
-    note = setting.shelf.note(part.key)
-    if note.is_file():
-        known = unpack(note.read_bytes())
-        if all(setting.shelf.has(tile.content.name) for tile in known.tile.walk() if tile.content is not None):
-            return known
+    known = _known(part, setting)
+    if known is not None:
+        return known
     made = lift([below(quarter) for quarter in part.quarters], setting) if part.quarters else _square(part, setting)
     setting.shelf.keep_note(part.key, pack(made))
     return made
+
+
+def _known(part: Plan, setting: Setting) -> Made | None:
+    """What was made of a square before, where all of it is still there."""
+    note = setting.shelf.note(part.key)
+    if not note.is_file():
+        return None
+    known = unpack(note.read_bytes())
+    there = all(setting.shelf.has(tile.content.name) for tile in known.tile.walk() if tile.content is not None)
+    return known if there else None
 
 
 def _square(part: Plan, setting: Setting) -> Made:
@@ -204,13 +220,16 @@ def _fitting(blocks: Blocks, tolerance: float, options: ModelTiles) -> tuple[Blo
     Every try begins with the blocks as they came, so that no try adds to the distance of another.
     """
     for _ in range(_MOST_TRIES):
-        merged, lost = merge(blocks, tolerance)
-        over = weight_of(merged) / options.inner_bytes
+        # What can be told beforehand to be too many is not merged: merging takes most of the time of a change.
+        over = fewest(blocks, tolerance) * _LIGHTEST / options.inner_bytes
         if over <= 1.0:
-            break
+            merged, lost = merge(blocks, tolerance)
+            over = weight_of(merged) / options.inner_bytes
+            if over <= 1.0:
+                return merged, lost
         # Weight falls about as fast as this power of the tolerance rises: few tries, and none far too coarse.
         tolerance *= float(np.clip(over**_STEEP, *_COARSER))
-    return merged, lost
+    return merge(blocks, tolerance)
 
 
 def weight_of(blocks: Blocks) -> float:

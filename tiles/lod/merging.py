@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from tiles.lod.blocks import Blocks, join
 from twin.features import Objects
@@ -59,6 +61,27 @@ def merge(blocks: Blocks, tolerance: float) -> tuple[Blocks, float]:
     whole = join(parts)
     centre = shapely.get_coordinates(shapely.centroid(whole.outline))
     return whole.take(np.lexsort((whole.oid.astype(str), centre[:, 0], centre[:, 1]))), lost
+
+
+def fewest(blocks: Blocks, tolerance: float) -> int:
+    """About how many blocks `merge` leaves at least: what it keeps alone, and what no gap up to the tolerance joins.
+
+    Gaps are those between boxes around the outlines, which are never wider than those between the outlines.
+    """
+    proud = _proud(blocks, tolerance)
+    crowd = blocks.take(~proud)
+    if not len(crowd):
+        return len(blocks)
+    reach = 0.5 * tolerance
+    grown = shapely.bounds(crowd.outline) + np.array([-reach, -reach, reach, reach])
+    boxes = shapely.box(*grown.T)
+    step = np.floor(crowd.top / tolerance).astype(np.int64)
+    one, other = shapely.STRtree(boxes).query(boxes)
+    alike = step[one] == step[other]
+    joined = coo_array((alike[alike], (one[alike], other[alike])), shape=(len(crowd), len(crowd)))
+    count, group = connected_components(joined, directed=False)
+    stays = (crowd.height > tolerance) | (crowd.area > tolerance**2)
+    return int(proud.sum()) + int((np.bincount(group[stays], minlength=count) > 0).sum())
 
 
 def _proud(blocks: Blocks, tolerance: float) -> NDArray[np.bool_]:
