@@ -29,20 +29,21 @@ class Job:
 
     model: models.Model
     shelf: Shelf
+    compression: str
 
 
 def build(model: models.Model, options: ModelTiles, shelf: Shelf, workers: Workers) -> tuple[Tile, float]:
     """Write all tiles of the parts; the root's, and the largest size of an object in m."""
     root, largest = _tree(model, options)
     nodes = [node for node in root.walk() if len(node.rows)]
-    jobs = (Job(model.take(node.rows), shelf) for node in nodes)
+    jobs = (Job(model.take(node.rows), shelf, options.compression) for node in nodes)
     written = dict(zip((n.key for n in nodes), workers.map(write, jobs, "tiles l3"), strict=True))
     return _tile(root, written), largest
 
 
 def write(job: Job) -> Content:
     """Write one tile."""
-    return models.write(job.model, job.shelf, 0.0)
+    return models.write(job.model, job.shelf, 0.0, job.compression)
 
 
 def _tile(node: quadtree.Node, written: Mapping[str, Content]) -> Tile:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tiles.gltf import content
+from tiles.gltf import content, kernels
 from tiles.gltf.colours import USE_RGB
 from tiles.gltf.metadata import UNKNOWN, FeatureSchema, Property, codes
 from tiles.scheme.tree import Content
@@ -23,8 +23,12 @@ _LODS = {"1.0": 10, "1.1": 11, "1.2": 12, "1.3": 13, "2.0": 20, "2.1": 21, "2.2"
 _EVIDENCE = ("surveyed", "pointcloud", "dsm", "storeys", "neighbours", "default", "model")
 _SURVEY = ("measured", "documented", "typology", "conjecture")
 
-_BYTES_PER_FEATURE = 24.0
-_BYTES_PER_TRIANGLE = {"building": 7.0, "building_part": 9.5}
+_LEAST_AREA = 5e-5
+
+_BYTES_PER_FEATURE = 30.0
+_BYTES_PER_TRIANGLE = {"building": 5.0, "building_part": 6.5}
+"""Brotli copies of packed tiles, faces on the ground counted: within 20 % for leaves and coarse tiles of Suzhou (LoD1
+from an OSM-like plan), of a French commune and of the sample; parts of L3 within 60 % of a tile and 1 % of all."""
 
 
 def _names(prop: str, title: str, values: Mapping[str, int]) -> Property:
@@ -141,7 +145,8 @@ def parts(solids: Solids, layer: Layer | None) -> Model:
 
 
 def _lod(solids: Solids) -> NDArray[np.object_]:
-    return objects([f"{int(code) / 10.0:.1f}" for code in solids.lod.tolist()])
+    names = objects([f"{code / 10.0:.1f}" for code in range(256)])
+    return names[solids.lod]
 
 
 def weight(schema: FeatureSchema, features: ArrayLike, faces: ArrayLike) -> NDArray[np.float64]:
@@ -151,39 +156,40 @@ def weight(schema: FeatureSchema, features: ArrayLike, faces: ArrayLike) -> NDAr
 
 def has_surface(solids: Solids) -> NDArray[np.bool_]:
     """(b,) True where a solid can be drawn: every vertex finite, a triangle with area that is not on the ground."""
-    a, b, c = (solids.vertices[solids.faces[:, k]] for k in range(3))
-    doubled = np.linalg.norm(np.cross(b - a, c - a), axis=1)
-    seen = (solids.surface != Surface.GROUND) & (doubled > 1e-4)
-    drawn = np.bincount(solids.face_owner()[seen], minlength=len(solids)) > 0
-    lost = np.bincount(solids.vertex_owner()[~np.isfinite(solids.vertices).all(axis=1)], minlength=len(solids)) > 0
-    return drawn & ~lost
+    ground = solids.surface == Surface.GROUND
+    offsets = solids.vertex_offset, solids.face_offset
+    return np.asarray(kernels.visible(solids.vertices, solids.faces, ground, *offsets, _LEAST_AREA))
 
 
-def write(model: Model, shelf: Shelf, sink: float) -> Content:
+def write(model: Model, shelf: Shelf, sink: float, compression: str = "meshopt") -> Content:
     """Write a model as one tile; what the tileset needs to know of it.
 
-    sink    m, how far vertices on the ground go below it
+    sink            m, how far vertices on the ground go below it
+    compression     as `content.encode` has it
     """
     solids = model.solids
     matrix = content.tile_matrix(solids.frame, solids.vertices)
     mesh = content.shape(solids, matrix, model.functions, sink)
-    data = content.encode(mesh, model.schema, model.columns)
+    data = content.encode(mesh, model.schema, model.columns, compression)
     name, wire = shelf.put(data, ".glb")
-    upright = mesh.positions.astype(np.float64)[:, [0, 2, 1]] * np.array([1.0, -1.0, 1.0])
+    low, high = kernels.extent(mesh.positions)
     return Content(
         name,
         wire,
         len(data),
         tuple(float(v) for v in matrix.T.reshape(-1)),
-        tuple(upright.min(axis=0).tolist()),
-        tuple(upright.max(axis=0).tolist()),
+        (low[0].item(), -high[2].item(), low[1].item()),
+        (high[0].item(), -low[2].item(), high[1].item()),
         len(solids),
         sum(len(t) for t in mesh.triangles.values()),
     )
 
 
 def _sorted(solids: Solids) -> Solids:
-    return solids.take(np.lexsort((solids.oid.astype(str), solids.owner.astype(str))))
+    words = solids.oid.astype(str)
+    if solids.owner is solids.oid:
+        return solids.take(np.argsort(words, kind="stable"))
+    return solids.take(np.lexsort((words, solids.owner.astype(str))))
 
 
 def _fabric(solids: Solids) -> NDArray[np.object_]:

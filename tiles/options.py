@@ -12,8 +12,8 @@ class ModelTiles:
     """How the buildings are cut into tiles."""
 
     root_bytes: int = option(100_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes on the wire of a root tile.")
-    inner_bytes: int = option(120_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile with children.")
-    leaf_bytes: int = option(200_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile without children.")
+    inner_bytes: int = option(200_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile with children.")
+    leaf_bytes: int = option(160_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile without children.")
     coarse: float = option(
         2.0,
         unit="m",
@@ -37,6 +37,9 @@ class ModelTiles:
         min=0.0,
         max=5.0,
         doc="Blocks reach this far below the relief, so that coarser terrain shows no gap.",
+    )
+    compression: str = option(
+        "meshopt", choices=("meshopt", "none"), doc="Packing of buildings (EXT_meshopt_compression), or none."
     )
     brotli_quality: int = option(5, min=0, max=11, doc="Brotli quality of the copies beside the files.")
 

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.tiles.scenes import DATONG, boxes
-from tiles.gltf import content, glb, metadata
+from tests.tiles.scenes import DATONG, boxes, town
+from tiles.checks.findings import Findings
+from tiles.checks.gltf import check_gltf
+from tiles.gltf import content, glb, kernels, meshopt, metadata
 from tiles.models import BLOCKS
 from twin.errors import SourceError
 from twin.features import objects
+from twin.meshes import Skin, Surface
 
 
 def wedge():
@@ -19,7 +23,7 @@ def wedge():
     return boxes([x, y, z], [x + 30.0, y + 10.0, z + 5.0], oid=["w"])
 
 
-def encoded(solids, sink=0.0):
+def encoded(solids, sink=0.0, compression="meshopt"):
     matrix = content.tile_matrix(solids.frame, solids.vertices)
     functions = objects(["residential"] * len(solids))
     mesh = content.shape(solids, matrix, functions, sink)
@@ -34,7 +38,7 @@ def encoded(solids, sink=0.0):
         "has_l3": np.arange(len(solids)) % 2 == 1,
         "members": np.ones(len(solids)),
     }
-    return content.encode(mesh, BLOCKS, columns), matrix, mesh
+    return content.encode(mesh, BLOCKS, columns, compression), matrix, mesh
 
 
 def test_east_is_x_up_is_y_and_south_is_z_in_the_file():
@@ -145,3 +149,103 @@ def test_every_feature_table_declares_identifiers_that_the_standard_allows():
     schema = json.loads(text)
     for name in (*schema["classes"], *schema["classes"]["building"]["properties"], *schema["enums"]):
         assert metadata.IDENTIFIER.match(name)
+
+
+def corners(gltf):
+    """Sorted triangles (k, 9), each from its lowest corner on: what a packer may turn and nothing else."""
+    points, index = gltf.accessor(0), gltf.accessor(4).reshape(-1, 3)
+    places = points[index].tolist()
+    turned = [min(triangle[k:] + triangle[:k] for k in range(3)) for triangle in places]
+    return sorted([number for place in triangle for number in place] for triangle in turned)
+
+
+def test_what_is_packed_comes_back_to_the_bit():
+    solids = town(300)
+    packed, plain = (glb.read(encoded(solids, 0.6, how)[0]) for how in ("meshopt", "none"))
+    for k in range(4):
+        np.testing.assert_array_equal(packed.accessor(k), plain.accessor(k))
+        assert packed.accessor(k).dtype == plain.accessor(k).dtype
+    assert corners(packed) == corners(plain)
+    there, here = (metadata.read_table(gltf) for gltf in (packed, plain))
+    assert [values.tolist() for values in there.values()] == [values.tolist() for values in here.values()]
+
+
+def test_a_packed_file_says_so_and_is_half_the_size():
+    packed, plain = (encoded(town(300), 0.6, how)[0] for how in ("meshopt", "none"))
+    document, _ = glb.unpack(packed)
+    assert len(packed) < 0.5 * len(plain)
+    assert meshopt.EXTENSION in document["extensionsRequired"]
+    assert document["buffers"][1]["extensions"] == {meshopt.EXTENSION: {"fallback": True}}
+    ends = [view["byteOffset"] + view["byteLength"] for view in document["bufferViews"] if view["buffer"] == 1]
+    assert max(ends) <= document["buffers"][1]["byteLength"]
+    assert "extensions" not in glb.unpack(plain)[0]["bufferViews"][0]
+
+
+def test_a_packed_tile_is_checked_like_any_other():
+    found = Findings("check")
+    points = check_gltf(glb.read(encoded(town(50))[0]), found)
+    assert not found.faults
+    assert len(points) == 50 * 20
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"mode": "SPHERES"}, "mode 'SPHERES'"),
+        ({"filter": "COLOR"}, "filter 'COLOR'"),
+        ({"count": 400_000}, "do not unpack"),
+        ({"byteStride": 3}, "do not unpack"),
+        ({"byteLength": 10**9}, "ends at"),
+    ],
+)
+def test_bytes_that_do_not_unpack_are_refused_with_their_reason(change, words):
+    document, binary = glb.unpack(encoded(town(50))[0])
+    document["bufferViews"][0]["extensions"][meshopt.EXTENSION] |= change
+    with pytest.raises(SourceError, match=words):
+        glb.read(glb.pack(document, binary)).accessor(0)
+
+
+def test_floats_on_the_grid_keep_every_bit_and_far_ones_get_a_coarser_grid():
+    assert [meshopt.exponent_of(reach) for reach in (0.0, 16_000.0, 17_000.0, 60_000.0)] == [-9, -9, -8, -7]
+    values = (np.arange(-3000, 3000).reshape(-1, 3) * 7 / 512.0).astype(np.float32)
+    mantissa = meshopt.exponential(values).astype(np.int64) & 0xFFFFFF
+    np.testing.assert_array_equal(np.where(mantissa >= 2**23, mantissa - 2**24, mantissa) / 512.0, values)
+
+
+def test_many_points_take_a_short_way_that_is_a_tenth_of_a_millimetre_off_at_most():
+    rng = np.random.default_rng(7)
+    for side, height in ((300.0, 30.0), (8_000.0, 400.0), (400_000.0, 3_000.0)):
+        points = rng.uniform(-0.5, 0.5, (2_000, 3)) * [side, side, height] + DATONG.origin
+        matrix = content.tile_matrix(DATONG, points)
+        each = np.concatenate([content.to_local(DATONG, points[k : k + 100], matrix) for k in range(0, 2_000, 100)])
+        assert np.abs(content.to_local(DATONG, points, matrix) - each).max() < 1e-4
+
+
+def test_a_wall_and_a_roof_share_no_vertex_and_a_column_of_vertices_stays_together():
+    _, _, mesh = encoded(town(40))
+    moved = np.abs(np.diff(mesh.positions[:, [0, 2]], axis=0)).max(axis=1) > 0.1
+    turns = moved | (np.diff(mesh.feature) != 0)
+    assert turns.sum() + 1 == 40 * 4
+    keys = np.column_stack([mesh.positions, mesh.normals, mesh.feature])
+    assert len(np.unique(keys, axis=0)) == len(keys)
+
+
+def test_faces_of_one_plane_and_two_colours_keep_both():
+    solids = wedge()
+    bare = Skin.bare(12)
+    colour = bare.colour.copy()
+    colour[2], colour[3] = (200, 40, 40, 255), (40, 40, 200, 255)
+    _, _, mesh = encoded(replace(solids, skin=Skin(colour, bare.texture, bare.uv)))
+    roof = mesh.colours[mesh.normals[:, 1] == 127]
+    assert sorted(np.unique(roof, axis=0).tolist()) == [[5, 5, 147], [147, 5, 5]]
+    assert len(roof) == 6
+
+
+def test_a_solid_without_a_face_to_see_or_with_a_lost_vertex_is_not_visible():
+    solids = boxes(np.arange(3)[:, None] * [50.0, 0.0, 0.0], np.arange(3)[:, None] * [50.0, 0.0, 0.0] + 9.0)
+    vertices = solids.vertices.copy()
+    vertices[8:16] = vertices[8]
+    vertices[20, 1] = np.nan
+    hidden = solids.surface == Surface.GROUND
+    offsets = solids.vertex_offset, solids.face_offset
+    assert kernels.visible(vertices, solids.faces, hidden, *offsets, 1e-4).tolist() == [True, False, False]

@@ -68,6 +68,18 @@ def built(tmp_path_factory):
     return build(tmp_path_factory.mktemp("town"), town(900, side=1500.0), shown=frozenset({"b000007"}))
 
 
+def test_the_root_has_a_budget_of_its_own_and_is_no_tile_of_a_larger_city(tmp_path):
+    options = replace(SMALL, inner_bytes=60_000, root_bytes=10_000)
+    made, _, _, _ = build(tmp_path, town(900, side=1500.0), options)
+    wide, _, _, _ = build(tmp_path / "wide", town(900, side=1500.0), replace(options, root_bytes=60_000))
+    assert made.tile.content.wire < 14_000 < wide.tile.content.wire
+    index = FolderStore(tmp_path / "store", DATONG).model_index("l2")
+    setting = lod.Setting(FolderStore(tmp_path / "store", DATONG), Shelf(tmp_path), options, frozenset(), "test")
+    plan = lod.plan(index, setting)
+    quarter = next(part for part in plan.quarters if part.quarters or len(part.cells) > 1)
+    assert lod.plan(list(quarter.cells), setting).key not in {part.key for part in plan.walk()}
+
+
 def test_every_building_is_in_exactly_one_leaf(built):
     _, document, home, told = built
     leaves = [tile for tile in walk(document["root"]) if "children" not in tile]

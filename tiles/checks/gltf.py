@@ -19,7 +19,7 @@ from twin.errors import SourceError
 UP = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
 """glTF axes (y up) to tile axes (z up)."""
 
-_PACKED = ("KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression")
+_PACKED = ("KHR_draco_mesh_compression",)
 _INSTANCED = "EXT_mesh_gpu_instancing"
 _TRIANGLES = 4
 

@@ -29,6 +29,9 @@ USE_RGB: Mapping[str, tuple[float, float, float]] = {
 _ROOF_GAIN = 1.07
 _FOOT_SHADE = 0.66
 _SPREAD = 0.035
+_SHADES = 8
+_STEPS = 8
+"""Shades and steps are few because a colour that was there before costs a compressor next to nothing."""
 
 
 def linear(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -49,7 +52,7 @@ def use_colours(functions: NDArray[np.object_], anchors: NDArray[np.float64]) ->
     chosen = np.array([rows.get(name, rows["unknown"]) for name in functions.tolist()], dtype=np.intp)
     cells = np.floor(anchors).astype(np.int64)
     mixed = (cells[:, 0] * 73856093) ^ (cells[:, 1] * 19349663)
-    shade = 1.0 + _SPREAD * ((mixed % 1000) / 499.5 - 1.0)
+    shade = 1.0 + _SPREAD * (mixed % _SHADES / ((_SHADES - 1) / 2.0) - 1.0)
     return table[chosen] * shade[:, None]
 
 
@@ -71,10 +74,14 @@ def foot_shade(height: NDArray[np.float64], top: NDArray[np.float64]) -> NDArray
 
     height  (n,) m above the foot        top  (n,) m, height of the solid
     """
-    share = np.clip(height / np.maximum(top, 0.1), 0.0, 1.0)
+    share = np.round(np.clip(height / np.maximum(top, 0.1), 0.0, 1.0) * _STEPS) / _STEPS
     return _FOOT_SHADE + (1.0 - _FOOT_SHADE) * share
+
+
+LINEAR = np.round(linear(np.linspace(0.0, 1.0, 4096)) * 255.0).astype(np.uint8)
+"""What COLOR_0 holds for sRGB 0..1 in 4095 steps."""
 
 
 def encode(srgb: NDArray[np.float64]) -> NDArray[np.uint8]:
     """COLOR_0 (n, 3) u1, linear, of sRGB 0..1."""
-    return np.round(linear(np.clip(srgb, 0.0, 1.0)) * 255.0).astype(np.uint8)
+    return LINEAR[np.round(np.clip(srgb, 0.0, 1.0) * (len(LINEAR) - 1)).astype(np.intp)]

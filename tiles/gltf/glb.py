@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiles.gltf import meshopt
 from twin.errors import SourceError
 
 MAGIC = 0x46546C67
@@ -77,57 +78,95 @@ def unpack(data: bytes, where: str = "glb") -> tuple[dict[str, Any], bytes]:
 
 @dataclass(slots=True)
 class Builder:
-    """Collects arrays into one buffer, every view aligned to eight bytes, and keeps the JSON that describes them."""
+    """Collects arrays into one buffer, every view aligned to eight bytes, and keeps the JSON that describes them.
 
+    packed      vertices and indices go through meshopt; columns of features lie as they are, as the client that only
+                wants those has it easy, and they gain nothing that the transport does not gain
+    """
+
+    packed: bool = False
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
+    unpacked: int = 0
     views: list[dict[str, Any]] = field(default_factory=list)
     accessors: list[dict[str, Any]] = field(default_factory=list)
 
     def view(self, data: bytes, target: int = 0, stride: int = 0) -> int:
         """Index of a new buffer view over `data`."""
-        gap = -self.size % 8
-        entry: dict[str, Any] = {"buffer": 0, "byteOffset": self.size + gap, "byteLength": len(data)}
-        if stride:
-            entry["byteStride"] = stride
-        if target:
-            entry["target"] = target
-        self.parts += [b"\0" * gap, data]
-        self.size += gap + len(data)
-        self.views.append(entry)
-        return len(self.views) - 1
+        return self._keep(self._place(data) | _use(target, stride))
 
     def attribute(self, values: NDArray[Any], *, normalized: bool = False, bounds: bool = False) -> int:
         """Index of an accessor over a vertex attribute (n,) or (n, k); elements are padded to four bytes.
 
+        Floats that are packed have to lie on the grid of `meshopt.exponent_of`.
         bounds  write the exact min and max, as POSITION needs
         """
         table = values.reshape(len(values), -1)
         width = table.shape[1] * table.dtype.itemsize
         stride = width + -width % 4
+        spread = self.packed and table.dtype.kind == "f"
+        stored = meshopt.exponential(table) if spread else np.ascontiguousarray(table)
         raw = np.zeros((len(table), stride), np.uint8)
-        raw[:, :width] = np.ascontiguousarray(table).view(np.uint8).reshape(len(table), width)
-        entry = _accessor(self.view(raw.tobytes(), ARRAY_BUFFER, stride if stride != width else 0), table)
+        raw[:, :width] = stored.view(np.uint8).reshape(len(table), width)
+        if self.packed:
+            coded = {"mode": "ATTRIBUTES", "count": len(table), "byteStride": stride}
+            coded |= {"filter": "EXPONENTIAL"} if spread else {}
+            at = self._packed_view(meshopt.encode_attribute(raw), coded, _use(ARRAY_BUFFER, stride))
+        else:
+            at = self.view(raw.tobytes(), ARRAY_BUFFER, stride if stride != width else 0)
+        entry = _accessor(at, table)
         if normalized:
             entry["normalized"] = True
         if bounds:
-            entry["min"] = [float(v) for v in table.min(axis=0)]
-            entry["max"] = [float(v) for v in table.max(axis=0)]
+            entry["min"] = [float(table[:, k].min()) for k in range(table.shape[1])]
+            entry["max"] = [float(table[:, k].max()) for k in range(table.shape[1])]
         self.accessors.append(entry)
         return len(self.accessors) - 1
 
     def indices(self, values: NDArray[np.integer[Any]], n_vertices: int) -> int:
         """Index of an accessor over triangle indices; 16 bits where they suffice."""
         table = values.reshape(-1, 1).astype("<u2" if n_vertices < 65535 else "<u4")
-        self.accessors.append(_accessor(self.view(table.tobytes(), ELEMENT_ARRAY_BUFFER), table))
+        if self.packed:
+            coded = {"mode": "TRIANGLES", "count": len(table), "byteStride": table.itemsize}
+            packed = meshopt.encode_triangles(table[:, 0].astype(np.uint32), n_vertices)
+            at = self._packed_view(packed, coded, _use(ELEMENT_ARRAY_BUFFER, 0))
+        else:
+            at = self.view(table.tobytes(), ELEMENT_ARRAY_BUFFER)
+        self.accessors.append(_accessor(at, table))
         return len(self.accessors) - 1
 
     def finish(self, document: Mapping[str, Any]) -> bytes:
-        """The GLB of `document` with this buffer, its views and accessors."""
+        """The GLB of `document` with this buffer, its views and accessors, and the extension of what is packed."""
         whole = dict(document)
         whole["accessors"], whole["bufferViews"] = self.accessors, self.views
         whole["buffers"] = [{"byteLength": self.size}]
+        if self.unpacked:
+            fallback = {"byteLength": self.unpacked, "extensions": {meshopt.EXTENSION: {"fallback": True}}}
+            whole["buffers"].append(fallback)
+            for key in ("extensionsUsed", "extensionsRequired"):
+                whole[key] = sorted({*whole.get(key, ()), meshopt.EXTENSION})
         return pack(whole, b"".join(self.parts))
+
+    def _place(self, data: bytes) -> dict[str, Any]:
+        gap = -self.size % 8
+        self.parts += [b"\0" * gap, data]
+        at, self.size = self.size + gap, self.size + gap + len(data)
+        return {"buffer": 0, "byteOffset": at, "byteLength": len(data)}
+
+    def _packed_view(self, packed: bytes, coded: Mapping[str, Any], use: Mapping[str, int]) -> int:
+        """A view into the buffer that is not there, and where its packed bytes are."""
+        size = coded["count"] * coded["byteStride"]
+        plain = {"buffer": 1, "byteOffset": self.unpacked, "byteLength": size}
+        self.unpacked += size + -size % 8
+        return self._keep({**plain, **use, "extensions": {meshopt.EXTENSION: {**self._place(packed), **coded}}})
+
+    def _keep(self, entry: dict[str, Any]) -> int:
+        self.views.append(entry)
+        return len(self.views) - 1
+
+
+def _use(target: int, stride: int) -> dict[str, int]:
+    return ({"byteStride": stride} if stride else {}) | ({"target": target} if target else {})
 
 
 def _accessor(view: int, table: NDArray[Any]) -> dict[str, Any]:
@@ -153,8 +192,15 @@ class Gltf:
     where: str
 
     def view(self, index: int) -> bytes:
-        """Bytes of a buffer view; SourceError where it leaves its buffer."""
+        """Bytes of a buffer view, unpacked; SourceError where it leaves its buffer or does not unpack."""
         entry = _item(self.document.get("bufferViews", []), index, f"{self.where}: bufferView")
+        extensions = entry.get("extensions", {})
+        coded = next((extensions[name] for name in meshopt.READABLE if name in extensions), None)
+        if coded is not None:
+            return meshopt.decode(self._cut(coded, index), coded, f"{self.where}: bufferView {index}")
+        return self._cut(entry, index)
+
+    def _cut(self, entry: Mapping[str, Any], index: int) -> bytes:
         buffer = _item(self.buffers, entry["buffer"], f"{self.where}: buffer")
         start, size = entry.get("byteOffset", 0), entry["byteLength"]
         if start < 0 or start + size > len(buffer):
@@ -255,6 +301,10 @@ def _buffers(document: Mapping[str, Any], binary: bytes, fetch: Callable[[str], 
     buffers = []
     for entry in document.get("buffers", []):
         uri = entry.get("uri", "")
+        if not uri and any(entry.get("extensions", {}).get(name, {}).get("fallback") for name in meshopt.READABLE):
+            # Nothing but the place of what is packed: its views say where their bytes really are.
+            buffers.append(b"")
+            continue
         if not uri:
             data = binary
         elif uri.startswith("data:"):

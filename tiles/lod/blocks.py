@@ -21,6 +21,9 @@ from twin.meshes import Solids, Surface
 
 Floats = NDArray[np.float64]
 
+_FEW = 5
+"""Points of a ring with four corners, the first of them twice: there is nothing to leave out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
@@ -79,12 +82,8 @@ def single(
     """
     exact = outlines(solids)
     base, low, high = _heights(solids)
-    outline = shapely.simplify(exact, tolerance, preserve_topology=True)
-    broken = shapely.is_empty(outline) | ~shapely.is_valid(outline)
-    outline[broken] = exact[broken]
-    moved = np.zeros(len(solids))
+    outline, moved = _simplified(exact, tolerance)
     some = ~shapely.is_empty(exact)
-    moved[some] = shapely.hausdorff_distance(exact[some], outline[some])
     # A level roof halfway between eave and ridge is off by half the rise, or by all of it where it stands out.
     top = np.where(landmark, high, 0.5 * (low + high))
     error = np.hypot(moved, np.maximum(high - top, top - low))
@@ -104,6 +103,18 @@ def single(
         {key: values for key, values in columns.items() if key != "oid"},
     )
     return blocks.take(kept), lost
+
+
+def _simplified(exact: Objects, tolerance: float) -> tuple[Objects, Floats]:
+    """(b,) outlines with corners left out, where there are more than a rectangle's, and how far each moved, m."""
+    outline, moved = exact.copy(), np.zeros(len(exact))
+    many = np.flatnonzero(shapely.get_num_coordinates(exact) > _FEW)
+    simple = shapely.simplify(exact[many], tolerance, preserve_topology=True)
+    sound = ~shapely.is_empty(simple) & shapely.is_valid(simple)
+    changed, simple = many[sound], simple[sound]
+    moved[changed] = shapely.hausdorff_distance(exact[changed], simple)
+    outline[changed] = simple
+    return outline, moved
 
 
 def _heights(solids: Solids) -> tuple[Floats, Floats, Floats]:

@@ -69,6 +69,7 @@ class Plan:
     key: str
     weight: float
     quarters: tuple[Plan, ...] = ()
+    is_root: bool = False
 
     def walk(self) -> Iterator[Plan]:
         """The square and everything below."""
@@ -82,7 +83,9 @@ def plan(index: list[ModelCell], setting: Setting) -> Plan:
     bounds = np.array([cell.bounds for cell in index])
     centres = (bounds[:, :2] + bounds[:, 2:]) / 2.0
     weights = models.weight(models.BLOCKS, [cell.count for cell in index], [cell.faces for cell in index])
-    return _planned(divide(centres, weights, setting.options.leaf_bytes), index, weights, setting)
+    root = _planned(divide(centres, weights, setting.options.leaf_bytes), index, weights, setting)
+    # A root has a budget of its own, so it is not the tile that the same square is in a larger city.
+    return replace(root, key=digest(root.key.encode(), b"root"), is_root=True)
 
 
 def _planned(branch: Branch, index: list[ModelCell], weights: Floats, setting: Setting) -> Plan:
@@ -137,7 +140,11 @@ def _made(part: Plan, setting: Setting, below: Callable[[Plan], Made]) -> Made:
     known = _known(part, setting)
     if known is not None:
         return known
-    made = lift([below(quarter) for quarter in part.quarters], setting) if part.quarters else _square(part, setting)
+    budget = setting.options.root_bytes if part.is_root else setting.options.inner_bytes
+    if part.quarters:
+        made = lift([below(quarter) for quarter in part.quarters], setting, budget)
+    else:
+        made = _square(part, setting, budget)
     setting.shelf.keep_note(part.key, pack(made))
     return made
 
@@ -152,7 +159,7 @@ def _known(part: Plan, setting: Setting) -> Made | None:
     return known if there else None
 
 
-def _square(part: Plan, setting: Setting) -> Made:
+def _square(part: Plan, setting: Setting, budget: float) -> Made:
     """The tiles of a square of few cells, divided further where its buildings weigh too much."""
     names = [cell.name for cell in part.cells]
     batches = dict(setting.store.read_model(MODEL, names))
@@ -166,20 +173,21 @@ def _square(part: Plan, setting: Setting) -> Made:
     low, high = (f.reduceat(model.solids.vertices[:, :2], at) for f in (np.minimum, np.maximum))
     faces = np.diff(model.solids.face_offset)
     weights = models.weight(model.schema, np.ones(len(faces)), faces)
-    made = _divided(divide((low + high) / 2.0, weights, setting.options.leaf_bytes), model, setting)
+    made = _divided(divide((low + high) / 2.0, weights, setting.options.leaf_bytes), model, setting, budget)
     return replace(made, outcomes=outcomes)
 
 
-def _divided(branch: Branch, model: models.Model, setting: Setting) -> Made:
+def _divided(branch: Branch, model: models.Model, setting: Setting, budget: float) -> Made:
     if branch.quarters:
-        return lift([_divided(quarter, model, setting) for quarter in branch.quarters], setting)
+        inner = setting.options.inner_bytes
+        return lift([_divided(quarter, model, setting, inner) for quarter in branch.quarters], setting, budget)
     return leaf(model.take(np.sort(branch.rows)), setting)
 
 
 def leaf(model: models.Model, setting: Setting) -> Made:
     """A tile of buildings as they are, and the blocks that stand for them one level up."""
     options = setting.options
-    written = models.write(model, setting.shelf, options.sink)
+    written = models.write(model, setting.shelf, options.sink, options.compression)
     tops = model.solids.vertices[:, 2]
     at = model.solids.vertex_offset[:-1]
     tall = np.maximum.reduceat(tops, at) - np.minimum.reduceat(tops, at)
@@ -188,11 +196,12 @@ def leaf(model: models.Model, setting: Setting) -> Made:
     return Made(Tile(0.0, written), blocks, lost, float(tall.max()))
 
 
-def lift(parts: list[Made], setting: Setting) -> Made:
+def lift(parts: list[Made], setting: Setting, budget: float) -> Made:
     """The tile above others, in which blocks stand for all that is below.
 
     Where the blocks of the parts fit into one tile, that tile takes the place of the parts' own coarse tiles: their
     children become its children. Else neighbours are merged, as little as will do.
+    budget      bytes on the wire that the tile may have
     """
     options = setting.options
     outcomes = tuple(outcome for part in parts for outcome in part.outcomes)
@@ -202,29 +211,29 @@ def lift(parts: list[Made], setting: Setting) -> Made:
     blocks = join([drawn for _, drawn in seen])
     lost, tallest = (max(values) for values in zip(*((p.lost, p.tallest) for p, _ in seen), strict=True))
     children = tuple(part.tile for part, _ in seen)
-    if weight_of(blocks) <= options.inner_bytes:
+    if weight_of(blocks) <= budget:
         children = tuple(below for tile in children for below in tile.children or (tile,))
     else:
-        blocks, gone = _fitting(blocks, max(options.coarse, 0.7 * max(tile.error for tile in children)), options)
+        blocks, gone = _fitting(blocks, max(options.coarse, 0.7 * max(tile.error for tile in children)), budget)
         lost = max(lost, gone)
     below = max(tile.error for tile in children)
     error = rounded(max(float(blocks.error.max(initial=0.0)), lost, below, _LEAST_ERROR))
     model = models.groups(prisms(blocks, setting.store.frame), blocks.columns, blocks.members)
-    written = models.write(model, setting.shelf, options.sink + min(error, _DEEPEST))
+    written = models.write(model, setting.shelf, options.sink + min(error, _DEEPEST), options.compression)
     return Made(Tile(error, written, children), blocks, lost, tallest, outcomes)
 
 
-def _fitting(blocks: Blocks, tolerance: float, options: ModelTiles) -> tuple[Blocks, float]:
+def _fitting(blocks: Blocks, tolerance: float, budget: float) -> tuple[Blocks, float]:
     """The blocks merged until they fit into a tile, and the height in m of the highest that is left out.
 
     Every try begins with the blocks as they came, so that no try adds to the distance of another.
     """
     for _ in range(_MOST_TRIES):
         # What can be told beforehand to be too many is not merged: merging takes most of the time of a change.
-        over = fewest(blocks, tolerance) * _LIGHTEST / options.inner_bytes
+        over = fewest(blocks, tolerance) * _LIGHTEST / budget
         if over <= 1.0:
             merged, lost = merge(blocks, tolerance)
-            over = weight_of(merged) / options.inner_bytes
+            over = weight_of(merged) / budget
             if over <= 1.0:
                 return merged, lost
         # Weight falls about as fast as this power of the tolerance rises: few tries, and none far too coarse.

@@ -9,6 +9,30 @@ from numba import njit
 
 
 @njit(cache=True)
+def border(faces: Any, n_vertices: int) -> Any:
+    """Edges that only one of the triangles (g, 3) has; (k,) start, (k,) end, (k,) triangle.
+
+    Ground faces look down; seen from above their edges run backwards, which is how they are given.
+    """
+    k = 3 * len(faces)
+    after, other = np.full(n_vertices, -1, np.int64), np.empty(k, np.int64)
+    for e in range(k):
+        at = faces[e // 3, (e + 1) % 3]
+        other[e], after[at] = after[at], e
+    start, end, face = np.empty(k, np.int64), np.empty(k, np.int64), np.empty(k, np.int64)
+    filled = 0
+    for e in range(k):
+        a, b = faces[e // 3, (e + 1) % 3], faces[e // 3, e % 3]
+        nearest = after[b]
+        while nearest >= 0 and faces[nearest // 3, nearest % 3] != a:
+            nearest = other[nearest]
+        if nearest < 0:
+            start[filled], end[filled], face[filled] = a, b, e // 3
+            filled += 1
+    return start[:filled], end[:filled], face[:filled]
+
+
+@njit(cache=True)
 def chain(start: Any, end: Any, owner: Any, n_vertices: int) -> Any:
     """Rings of directed edges, each walked once from its first edge.
 

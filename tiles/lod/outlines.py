@@ -35,14 +35,9 @@ def _rings(solids: Solids) -> tuple[Objects, NDArray[np.int64]]:
     from tiles.lod import kernels
 
     ground = np.flatnonzero(solids.surface == Surface.GROUND)
-    faces = solids.faces[ground].astype(np.int64)
-    owner = np.repeat(solids.face_owner()[ground], 3)
-    # Ground faces look down; seen from above their edges run backwards.
-    start, end = np.roll(faces, -1, axis=1).reshape(-1), faces.reshape(-1)
     n = len(solids.vertices)
-    forward, backward = start * n + end, end * n + start
-    single = ~np.isin(forward, backward)
-    vertices, begins, owners = kernels.chain(start[single], end[single], owner[single], n)
+    start, end, face = kernels.border(solids.faces[ground], n)
+    vertices, begins, owners = kernels.chain(start, end, solids.face_owner()[ground][face], n)
     if not len(owners):
         return np.zeros(0, dtype=object), owners
     xy = solids.vertices[vertices, :2]
@@ -51,8 +46,13 @@ def _rings(solids: Solids) -> tuple[Objects, NDArray[np.int64]]:
 
 
 def _signed_area(rings: Objects) -> Floats:
-    area = shapely.area(shapely.polygons(rings))
-    return np.where(shapely.is_ccw(rings), area, -area)
+    """(r,) f8 m2, positive where a ring runs counter-clockwise; about its first corner, so no digit is lost."""
+    xy, ring = shapely.get_coordinates(rings, return_index=True)
+    begins = np.flatnonzero(np.append(True, ring[1:] != ring[:-1]))
+    x, y = (xy - xy[begins][ring]).T
+    crossed = x[:-1] * y[1:] - x[1:] * y[:-1]
+    crossed[begins[1:] - 1] = 0.0
+    return np.add.reduceat(np.append(crossed, 0.0), begins) / 2.0
 
 
 def _assemble(found: Objects, rings: Objects, owner: NDArray[np.int64], area: Floats) -> None:
