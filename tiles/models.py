@@ -14,6 +14,8 @@ from tiles.gltf.colours import USE_RGB
 from tiles.gltf.metadata import UNKNOWN, FeatureSchema, Property, codes
 from tiles.scheme.tree import Content
 from tiles.shelf import Shelf
+from tiles.skins.drape import drape
+from tiles.skins.dress import Dressed
 from twin.features import Layer, objects
 from twin.meshes import MATERIALS, Solids, Surface
 
@@ -161,18 +163,22 @@ def has_surface(solids: Solids) -> NDArray[np.bool_]:
     return np.asarray(kernels.visible(solids.vertices, solids.faces, ground, *offsets, _LEAST_AREA))
 
 
-def write(model: Model, shelf: Shelf, sink: float, compression: str = "meshopt") -> Content:
+def write(
+    model: Model, shelf: Shelf, sink: float, compression: str = "meshopt", dressed: Dressed | None = None
+) -> Content:
     """Write a model as one tile; what the tileset needs to know of it.
 
     sink            m, how far vertices on the ground go below it
     compression     as `content.encode` has it
+    dressed         what the solids of the model wear; None where all of it is colours
     """
     solids = model.solids
     matrix = content.tile_matrix(solids.frame, solids.vertices)
-    mesh = content.shape(solids, matrix, model.functions, sink)
-    data = content.encode(mesh, model.schema, model.columns, compression)
+    mesh = content.shape(solids if dressed is None else dressed.solids, matrix, model.functions, sink)
+    worn = None if dressed is None or dressed.worn is None else drape(dressed.worn, solids, matrix, sink)
+    data = content.encode(mesh, model.schema, model.columns, compression, worn)
     name, wire = shelf.put(data, ".glb")
-    low, high = kernels.extent(mesh.positions)
+    low, high = kernels.extent(mesh.positions if worn is None else np.concatenate([mesh.positions, worn.positions]))
     return Content(
         name,
         wire,
@@ -181,7 +187,7 @@ def write(model: Model, shelf: Shelf, sink: float, compression: str = "meshopt")
         (low[0].item(), -high[2].item(), low[1].item()),
         (high[0].item(), -low[2].item(), high[1].item()),
         len(solids),
-        sum(len(t) for t in mesh.triangles.values()),
+        sum(len(t) for t in mesh.triangles.values()) + (0 if worn is None else len(worn.triangles)),
     )
 
 

@@ -8,6 +8,17 @@ from twin.options import option
 
 
 @dataclass(frozen=True, slots=True)
+class TextureTiles:
+    """How the pictures that buildings wear come into tiles."""
+
+    pictures: bool = option(True, doc="Faces wear the pictures that were delivered with them.")
+    texel: float = option(0.1, unit="m", min=0.005, max=10.0, doc="A pixel of a picture is no finer than this.")
+    side: int = option(2048, min=64, max=8192, doc="Most pixels of a tile's picture along a side.")
+    most_bytes: int = option(1_500_000, unit="B", min=10_000, max=10_000_000, doc="Most bytes of a tile's picture.")
+    quality: int = option(75, min=1, max=100, doc="WebP quality of a tile's picture.")
+
+
+@dataclass(frozen=True, slots=True)
 class ModelTiles:
     """How the buildings are cut into tiles."""
 
@@ -42,6 +53,7 @@ class ModelTiles:
         "meshopt", choices=("meshopt", "none"), doc="Packing of buildings (EXT_meshopt_compression), or none."
     )
     brotli_quality: int = option(5, min=0, max=11, doc="Brotli quality of the copies beside the files.")
+    textures: TextureTiles = field(default_factory=TextureTiles)
 
 
 @dataclass(frozen=True, slots=True)

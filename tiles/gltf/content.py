@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiles.gltf import colours, kernels
+from tiles.gltf.draped import Draped
 from tiles.gltf.glb import Builder
 from tiles.gltf.meshopt import exponent_of
 from tiles.gltf.metadata import FeatureSchema, write_table
@@ -145,22 +146,18 @@ def encode(
     schema: FeatureSchema,
     columns: Mapping[str, NDArray[Any]],
     compression: str = "meshopt",
+    draped: Draped | None = None,
     copyright: str = "",
 ) -> bytes:
-    """The GLB of a tile: one mesh, one primitive per finish, one property table.
+    """The GLB of a tile: one mesh, one primitive per finish and one for what wears a picture, one property table.
 
     columns         property id -> (f,) values of every feature in the tile
     compression     "meshopt" or "none", of vertices and indices
     """
     builder = Builder(packed=compression == "meshopt")
     n, n_features = len(mesh.positions), len(next(iter(columns.values())))
-    ids = mesh.feature.astype("<u2" if n_features <= 65535 else "<f4")
-    attributes = {
-        "POSITION": builder.attribute(mesh.positions, bounds=True),
-        "NORMAL": builder.attribute(mesh.normals, normalized=True),
-        "COLOR_0": builder.attribute(mesh.colours, normalized=True),
-        "_FEATURE_ID_0": builder.attribute(ids),
-    }
+    ids = "<u2" if n_features <= 65535 else "<f4"
+    attributes = _attributes(mesh, builder, ids) if n else {}
     feature_ids = {"featureCount": int((np.bincount(mesh.feature) > 0).sum()), "attribute": 0, "propertyTable": 0}
     primitives = [
         {
@@ -173,19 +170,29 @@ def encode(
         for place, triangles in enumerate(mesh.triangles.values())
     ]
     asset = {"version": "2.0", "generator": "Pingcheng"} | ({"copyright": copyright} if copyright else {})
-    return builder.finish(
-        {
-            "asset": asset,
-            "extensionsUsed": ["EXT_mesh_features", "EXT_structural_metadata", "KHR_mesh_quantization"],
-            "extensionsRequired": ["KHR_mesh_quantization"],
-            "extensions": {"EXT_structural_metadata": write_table(schema, columns, builder)},
-            "scene": 0,
-            "scenes": [{"nodes": [0]}],
-            "nodes": [{"mesh": 0}],
-            "meshes": [{"primitives": primitives}],
-            "materials": [_material(code) for code in mesh.triangles],
-        }
-    )
+    document: dict[str, Any] = {
+        "asset": asset,
+        "extensionsUsed": ["EXT_mesh_features", "EXT_structural_metadata", "KHR_mesh_quantization"],
+        "extensionsRequired": ["KHR_mesh_quantization"],
+        "extensions": {"EXT_structural_metadata": write_table(schema, columns, builder)},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": primitives}],
+        "materials": [_material(code) for code in mesh.triangles],
+    }
+    if draped is not None:
+        draped.add_to(document, builder, ids)
+    return builder.finish(document)
+
+
+def _attributes(mesh: TileMesh, builder: Builder, ids: str) -> dict[str, int]:
+    return {
+        "POSITION": builder.attribute(mesh.positions, bounds=True),
+        "NORMAL": builder.attribute(mesh.normals, normalized=True),
+        "COLOR_0": builder.attribute(mesh.colours, normalized=True),
+        "_FEATURE_ID_0": builder.attribute(mesh.feature.astype(ids)),
+    }
 
 
 def _material(finish: int) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from tiles.options import ModelTiles
 from tiles.scheme.squares import Branch, divide
 from tiles.scheme.tree import Tile, rounded
 from tiles.shelf import Shelf, digest
+from tiles.skins import dress as skins
 from twin.meshes import concatenate
 from twin.outcome import Outcome
 from twin.store.protocol import ModelCell, Store
@@ -31,6 +32,7 @@ from twin.workers import Workers
 Floats = NDArray[np.float64]
 
 MODEL = "l2"
+UNSEEN_PICTURE = "图片无法读取,面用其颜色 / the picture cannot be read, its faces wear a colour"
 _TOGETHER = 8.0
 """Leaves that one worker makes before it comes back."""
 
@@ -173,8 +175,9 @@ def _square(part: Plan, setting: Setting, budget: float) -> Made:
     low, high = (f.reduceat(model.solids.vertices[:, :2], at) for f in (np.minimum, np.maximum))
     faces = np.diff(model.solids.face_offset)
     weights = models.weight(model.schema, np.ones(len(faces)), faces)
+    weights += skins.weight(model.solids, setting.options.textures) * setting.options.leaf_bytes
     made = _divided(divide((low + high) / 2.0, weights, setting.options.leaf_bytes), model, setting, budget)
-    return replace(made, outcomes=outcomes)
+    return replace(made, outcomes=outcomes + made.outcomes)
 
 
 def _divided(branch: Branch, model: models.Model, setting: Setting, budget: float) -> Made:
@@ -187,13 +190,16 @@ def _divided(branch: Branch, model: models.Model, setting: Setting, budget: floa
 def leaf(model: models.Model, setting: Setting) -> Made:
     """A tile of buildings as they are, and the blocks that stand for them one level up."""
     options = setting.options
-    written = models.write(model, setting.shelf, options.sink, options.compression)
+    dressed = skins.dress(model.solids, setting.store.read_image, options.textures)
+    written = models.write(model, setting.shelf, options.sink, options.compression, dressed)
     tops = model.solids.vertices[:, 2]
     at = model.solids.vertex_offset[:-1]
     tall = np.maximum.reduceat(tops, at) - np.minimum.reduceat(tops, at)
     tone = colours.use_colours(model.functions, model.solids.vertices[at, :2])
+    tone = np.where(np.isfinite(dressed.tone), dressed.tone, tone)
     blocks, lost = single(model.solids, model.columns, tone, model.notable & (tall > options.coarse), options.coarse)
-    return Made(Tile(0.0, written), blocks, lost, float(tall.max()))
+    outcomes = tuple(Outcome(name, "fallback", f"{UNSEEN_PICTURE}: {why}", "tiles") for name, why in dressed.broken)
+    return Made(Tile(0.0, written), blocks, lost, float(tall.max()), outcomes)
 
 
 def lift(parts: list[Made], setting: Setting, budget: float) -> Made:

@@ -75,6 +75,10 @@ void fragmentMain(FragmentInput fsInput, inout czm_modelMaterial material) {
   vec3 light = mix(u_ground, u_sky, sky) + u_sun * facing;
   vec3 colour = base * light + base * lift;
 
+#ifdef HAS_BASE_COLOR_TEXTURE
+  // A picture brings its own windows.
+  blind = 1.0;
+#endif
   float upright = (1.0 - blind) * (1.0 - smoothstep(0.25, 0.45, abs(dot(normal, up))));
   if (upright > 0.0) {
     float reach = length(fsInput.attributes.positionEC);
