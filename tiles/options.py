@@ -72,6 +72,17 @@ class ClassTiles:
 
 
 @dataclass(frozen=True, slots=True)
+class PointTiles:
+    """How the point cloud becomes tiles."""
+
+    compression: str = option(
+        "meshopt", choices=("meshopt", "none"), doc="Packing of points (EXT_meshopt_compression), or none."
+    )
+    inner_bytes: int = option(200_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile with children.")
+    leaf_bytes: int = option(200_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile without children.")
+
+
+@dataclass(frozen=True, slots=True)
 class TerrainTiles:
     """How the relief becomes quantized-mesh tiles."""
 
@@ -110,3 +121,4 @@ class TileOptions:
     terrain: TerrainTiles = field(default_factory=TerrainTiles)
     imagery: ImageTiles = field(default_factory=ImageTiles)
     classes: ClassTiles = field(default_factory=ClassTiles)
+    points: PointTiles = field(default_factory=PointTiles)

@@ -18,6 +18,7 @@ from tiles.compress import write_all
 from tiles.lod import build as lod
 from tiles.options import TileOptions
 from tiles.parts import NOTE, Parts, as_lines, begin
+from tiles.points import build as points
 from tiles.scheme.tilesets import lonlat_bounds, write_tileset
 from tiles.shelf import Shelf, digest
 from tiles.terrain import pyramid
@@ -41,14 +42,14 @@ _CLASS_LAYERS = ("building_l2", "building")
 
 
 def build(city: City, options: TileOptions, workers: Workers) -> Report:
-    """Publish whatever the store has: tilesets of models l2 and l3, terrain of the relief, orthophoto tiles.
+    """Publish whatever the store has: tilesets of models, classes and points, terrain, orthophoto tiles.
 
     Nothing is published unless all of it was written. `build.json` tells what is there: version, tilesets (id, url,
     counts, bounds), terrain (url, levels, bounds, gap to the relief), imagery (one entry per picture: url, zooms,
     bounds), fill (colour of the land around), attributions. Its urls are relative to the published folder. Contents of
     tilesets lie under the hash of their bytes beside the versions, and so does every part under the digest of what it
     was made from; `manifest.json` names those that a version needs. A part whose inputs did not change is taken over.
-    raises  MissingInputError where the store has neither model, relief nor orthophoto
+    raises  MissingInputError where the store has neither model, relief, orthophoto nor points
     """
     store = city.store
     inputs = _inputs(city)
@@ -93,7 +94,10 @@ def _tilesets(city: City, options: TileOptions, shelf: Shelf, made: Parts, worke
             depends = [_digest(city, kind, item), as_table(options.classes)]
             make = partial(_class, city, name, options, shelf, workers)
             entries[name] = made.take(name, depends, make)
-    order = ["l2", "l3", *classes.SOURCES]
+    if city.store.has(*points.INPUT):
+        depends = [_digest(city, *points.INPUT), as_table(options.points)]
+        entries[points.NAME] = made.take(points.NAME, depends, partial(_points, city, options, shelf, workers))
+    order = ["l2", "l3", *classes.SOURCES, points.NAME]
     return [entries[name]["entry"] for name in order if entries.get(name, {}).get("entry")]
 
 
@@ -150,6 +154,14 @@ def _class(
     entry, lost = classes.build(city, name, options.classes, classes.Place(shelf, folder, version), workers)
     told: dict[str, Any] = {"outcomes": as_lines(lost)}
     return told if entry is None else told | {"content": entry.pop("contents"), "entry": entry}
+
+
+def _points(
+    city: City, options: TileOptions, shelf: Shelf, workers: Workers, folder: Path, version: str
+) -> dict[str, Any]:
+    """The tileset of the point cloud."""
+    entry = points.build(city, options.points, classes.Place(shelf, folder, version), workers)
+    return {} if entry is None else {"content": entry.pop("contents"), "entry": entry}
 
 
 def _terrain(
@@ -234,7 +246,7 @@ def _writer() -> str:
 def _inputs(city: City) -> list[Item]:
     wanted: Callable[[Item], bool] = lambda item: (  # noqa: E731
         (item.kind == "model" and item.name in ("l2", "l3"))
-        or (item.kind, item.name) in classes.SOURCES.values()
+        or (item.kind, item.name) in (*classes.SOURCES.values(), points.INPUT)
         or (item.kind == "raster" and (item.name == "relief" or item.name.startswith("ortho_")))
     )
     items = [item for item in city.store.items() if wanted(item)]

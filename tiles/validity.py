@@ -8,8 +8,10 @@ from typing import Any
 
 from tiles.checks.findings import Findings
 from tiles.checks.ground import check_copies, check_imagery, check_terrain
+from tiles.checks.points import check_points
 from tiles.checks.tileset import Walk, read_json, walk_tileset
 from tiles.models import has_surface
+from tiles.points.build import INPUT, NAME
 from twin.city import City, open_city
 from twin.errors import MissingInputError
 from twin.outcome import Report
@@ -36,6 +38,9 @@ def check_tiles(place: City | Path | str) -> Report:
     for entry in told.get("tilesets", []):
         walk = Walk(found, folder)
         walk_tileset(folder / entry["url"], walk)
+        if entry["id"] == NAME:
+            check_points(folder, entry, _surveyed(place), found)
+            continue
         _check_oids(entry, walk, _modelled(place, entry["id"]))
     if told.get("terrain"):
         check_terrain(folder / told["terrain"]["url"], found)
@@ -72,6 +77,11 @@ def _modelled(place: City | Path | str, name: str) -> Counter[str] | None:
     for _, solids in place.store.read_model(name):
         wanted.update(solids.owner[has_surface(solids)].tolist())
     return wanted
+
+
+def _surveyed(place: City | Path | str) -> int | None:
+    """How many points the store has; None where there is no store to compare with."""
+    return place.store.item(*INPUT).count if isinstance(place, City) and place.store.has(*INPUT) else None
 
 
 def _check_oids(entry: dict[str, Any], walk: Walk, wanted: Counter[str] | None) -> None:

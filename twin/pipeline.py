@@ -107,6 +107,7 @@ STAGES: tuple[Stage, ...] = (
             *(("model", name) for name in ("l2", "l3", "surfaces", "pipes")),
             *(("layer", name) for name in ("tree_l2", "furniture_l2")),
             ("raster", "ortho_"),
+            ("points", "points"),
         ),
         (),
         ("tiles_parts",),

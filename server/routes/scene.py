@@ -31,6 +31,7 @@ _TITLES = {
     "pipes": ("地下管线", "Pipes"),
     "trees": ("树木", "Trees"),
     "furniture": ("城市部件", "Street furniture"),
+    "points": ("点云", "Point cloud"),
 }
 # Shown as buildings, found by search or coloured by a theme; not layers of their own.
 _NOT_LAYERS = ("buildings", "addresses", "flood_buildings", "flood_streets")

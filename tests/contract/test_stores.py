@@ -201,6 +201,10 @@ def test_points_come_back_by_window(store):
     halves = [cloud.select(xyz[:, 0] < EAST + 50), cloud.select(xyz[:, 0] >= EAST + 50)]
     store.write_points("points", halves, LINEAGE)
     assert len(store.read_points("points")) == 1000
+    assert store.points_index("points") == [len(half) for half in halves]
+    assert [len(half) for half in store.page_points("points")] == [len(half) for half in halves]
+    (second,) = store.page_points("points", [1])
+    assert np.array_equal(second.xyz, halves[1].xyz)
     bounds = (EAST + 10.0, NORTH + 10.0, EAST + 60.0, NORTH + 60.0)
     found = store.read_points("points", bounds=bounds)
     assert len(found) == len(cloud.crop(bounds))

@@ -121,6 +121,21 @@ def read_clouds(path: Path, frame: Frame, bounds: Bounds | None = None) -> Point
     return merge_points(found[1:] if len(found) > 1 else found)
 
 
+def page_clouds(path: Path, frame: Frame, places: Iterable[int] | None = None) -> Iterator[PointCloud]:
+    """The clouds as they were written, one at a time: all, or those with the numbers `places`."""
+    with pa.memory_map(str(path)) as source:
+        reader = _reader(source, path)
+        for place in range(reader.num_record_batches) if places is None else places:
+            yield _cloud_from_batch(reader.get_batch(place), frame)
+
+
+def count_clouds(path: Path) -> list[int]:
+    """Points of every cloud in the order they were written; no point is read."""
+    with pa.memory_map(str(path)) as source:
+        reader = _reader(source, path)
+        return [reader.get_batch(place).num_rows for place in range(reader.num_record_batches)]
+
+
 def _solids_to_batch(solids: Solids, skinned: bool) -> tuple[pa.RecordBatch, dict[str, str]]:
     vertices, faces = solids.vertex_offset, solids.face_offset
     local = solids.faces - np.repeat(vertices[:-1], np.diff(faces))[:, None] if len(solids) else solids.faces

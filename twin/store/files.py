@@ -267,6 +267,20 @@ class FileStore(ABC):
         self.item("points", name)
         return columnar.read_clouds(self.path("points", name), self.frame, bounds)
 
+    def page_points(self, name: str, places: Iterable[int] | None = None) -> Iterator[PointCloud]:
+        """The clouds as they were written, one at a time: all, or those with the numbers `places`."""
+        from twin.store import columnar
+
+        self.item("points", name)
+        yield from columnar.page_clouds(self.path("points", name), self.frame, places)
+
+    def points_index(self, name: str) -> list[int]:
+        """Points of every cloud in the order they were written; no point is read."""
+        from twin.store import columnar
+
+        self.item("points", name)
+        return columnar.count_clouds(self.path("points", name))
+
     def write_model(
         self,
         name: str,

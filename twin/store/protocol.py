@@ -268,6 +268,12 @@ class Store(Protocol):
     def read_points(self, name: str, *, bounds: Bounds | None = None) -> PointCloud:
         """The points inside `bounds`, or all."""
 
+    def page_points(self, name: str, places: Iterable[int] | None = None) -> Iterator[PointCloud]:
+        """The clouds as they were written, one at a time: all, or those with the numbers `places`."""
+
+    def points_index(self, name: str) -> list[int]:
+        """Points of every cloud in the order they were written; no point is read."""
+
     def write_model(
         self,
         name: str,

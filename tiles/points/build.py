@@ -1,0 +1,225 @@
+"""The point cloud of a city as the tileset "points": cells of the octree in workers, the tiles above from what rises.
+
+Memory holds one cell of the octree a worker and what rose from cells whose parent is not done, never the cloud.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiles.classes.build import Place
+from tiles.options import PointTiles
+from tiles.points.content import write
+from tiles.points.kernels import morton, ranks
+from tiles.points.octree import BITS, Batch, Grown, Most, gather, grow
+from tiles.scheme.tilesets import lonlat_bounds, write_tileset
+from tiles.scheme.tree import Content, Tile
+from tiles.shelf import Shelf
+from twin.city import City
+from twin.points import PointCloud, merge_points
+from twin.store.protocol import Store
+from twin.workers import Workers
+
+Floats = NDArray[np.float64]
+
+NAME = "points"
+INPUT = ("points", "points")
+"""(kind, name) of what is read from the store."""
+
+_PER_POINT = 8.0
+"""Bytes on the wire of a point."""
+
+_CELL_POINTS = 500_000
+"""A worker takes cells of the octree of so many points, or of the depth to which points are counted before."""
+
+_FINER, _DEEPEST = 3, 9
+_SURVEY_POINTS = 1_000_000
+_SNAP = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Cube:
+    """The root cell: lowest corner (3,) in the frame and side, m, a power of two."""
+
+    corner: tuple[float, float, float]
+    side: float
+
+    def codes(self, xyz: Floats) -> NDArray[np.uint64]:
+        """(n,) Morton codes of points (n, 3)."""
+        return np.asarray(morton(xyz, np.array(self.corner), self.side / 2.0**BITS))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A cell of the octree to be grown.
+
+    survey  levels below the root at which points were counted
+    places  clouds of the store that reach into it          cell, depth     its code, levels below the root
+    """
+
+    store: Store
+    shelf: Shelf
+    cube: Cube
+    most: Most
+    compression: str
+    survey: int
+    places: tuple[int, ...] = ()
+    cell: int = 0
+    depth: int = 0
+
+    def write(self, cloud: PointCloud) -> Content:
+        """Write one tile."""
+        return write(cloud, self.shelf, self.compression)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A cell that is divided further than into jobs: its depth, and how many of its eighths hold points."""
+
+    depth: int
+    parts: int
+
+
+def build(city: City, options: PointTiles, place: Place, workers: Workers) -> dict[str, Any] | None:
+    """Write the tileset of the city's points; what build.json tells of it, None where the store has no point."""
+    store = city.store
+    if not store.has(*INPUT) or not store.item(*INPUT).count:
+        return None
+    most = Most(int(options.inner_bytes / _PER_POINT), int(options.leaf_bytes / _PER_POINT))
+    groups = _groups(store.points_index(NAME))
+    cube = around(list(workers.map(partial(_extent, store), groups)))
+    base = Job(store, place.shelf, cube, most, options.compression, survey_depth(store.item(*INPUT).count))
+    told = [one for part in workers.map(partial(_survey, store, cube, base.survey), groups) for one in part]
+    steps = list(plan(*_histogram(told), told, base))
+    jobs = [step for step in steps if isinstance(step, Job)]
+    grown = workers.map(grow_cell, jobs, "tiles points")
+    root = _root(_fold(steps, grown, base).tiles, cube)
+    entry = write_tileset(NAME, root, place.folder, place.shelf, place.version, cube.side)
+    extent = store.item(*INPUT).extent or (0.0, 0.0, 0.0, 0.0)
+    return entry | {"objects": entry["features"], "bounds": lonlat_bounds(city.frame, extent)}
+
+
+def survey_depth(count: int) -> int:
+    """Levels below the root at which points are counted: a surface of `count` points is then cut fine enough."""
+    return int(np.clip(np.ceil(np.log2(max(count / _CELL_POINTS, 1.0)) / 2.0) + _FINER, 1, _DEEPEST))
+
+
+def around(extents: Sequence[Floats]) -> Cube:
+    """The cube around points whose (lowest, highest) corners (2, 3) are `extents`.
+
+    Its corner lies on whole multiples of an eighth of its side, so that a cloud that grows a little keeps its cells.
+    """
+    low = np.min([extent[0] for extent in extents], axis=0)
+    high = np.max([extent[1] for extent in extents], axis=0)
+    side = 1.0
+    while True:
+        corner = np.floor(low / (side / _SNAP)) * (side / _SNAP)
+        if (high < corner + side).all():
+            return Cube(tuple(corner.tolist()), side)
+        side *= 2.0
+
+
+def grow_cell(job: Job) -> Grown:
+    """Read the points of one cell of the octree and write its tiles."""
+    shift = np.uint64(3 * (BITS - job.depth))
+    parts, codes = [], []
+    for cloud in job.store.page_points(NAME, job.places):
+        code = job.cube.codes(cloud.xyz)
+        here = (code >> shift) == np.uint64(job.cell)
+        parts.append(cloud.select(here))
+        codes.append(code[here])
+    cloud, code = merge_points(parts), np.concatenate(codes)
+    order = np.argsort(code, kind="stable")
+    batch = Batch(cloud, code, ranks(code)).take(order)
+    return grow(batch, job.depth, job.most, job.write)
+
+
+def plan(
+    cells: NDArray[np.uint64], counts: NDArray[np.int64], told: Sequence[NDArray[np.uint64]], base: Job
+) -> Iterator[Job | Branch]:
+    """Cells for workers and, after the eighths of each, the cells above: in the order of Morton codes.
+
+    cells, counts   (c,) codes at the depth of the survey, rising, and the points of each
+    told            for every cloud of the store what `_survey` told
+    """
+    owner = np.repeat(np.arange(len(told)), [one.shape[1] for one in told])
+    reached = np.concatenate([one[0] for one in told])
+    order = np.argsort(reached, kind="stable")
+    yield from _plan(base, (cells, counts), (reached[order], owner[order]))
+
+
+def _plan(
+    here: Job, cells: tuple[NDArray[np.uint64], NDArray[np.int64]], clouds: tuple[NDArray[np.uint64], NDArray[np.int64]]
+) -> Iterator[Job | Branch]:
+    shift = np.uint64(3 * (here.survey - here.depth))
+    code, counts = cells
+    if counts.sum() <= _CELL_POINTS or here.depth == here.survey:
+        first, last = np.searchsorted(clouds[0] >> shift, np.array([here.cell, here.cell + 1], np.uint64))
+        yield replace(here, places=tuple(np.unique(clouds[1][first:last]).tolist()))
+        return
+    eighths = np.arange(8 * here.cell, 8 * here.cell + 9, dtype=np.uint64)
+    edges = np.searchsorted(code >> np.uint64(3 * (here.survey - here.depth - 1)), eighths)
+    parts = [k for k in range(8) if edges[k + 1] > edges[k]]
+    for k in parts:
+        part = slice(edges[k], edges[k + 1])
+        below = replace(here, cell=8 * here.cell + k, depth=here.depth + 1)
+        yield from _plan(below, (code[part], counts[part]), clouds)
+    yield Branch(here.depth, len(parts))
+
+
+def _fold(steps: Sequence[Job | Branch], grown: Iterator[Grown], base: Job) -> Grown:
+    """What became of the root: every cell above the jobs is gathered as soon as its eighths are there."""
+    waiting: list[Grown] = []
+    for step in steps:
+        if isinstance(step, Job):
+            waiting.append(next(grown))
+        else:
+            parts = waiting[-step.parts :]
+            del waiting[-step.parts :]
+            waiting.append(gather(parts, step.depth, base.cube.side, base.most, base.write))
+    # The progress of the workers ends with their last result.
+    next(grown, None)
+    return waiting[0]
+
+
+def _root(tiles: tuple[Tile, ...], cube: Cube) -> Tile:
+    """One tile above all; where the root had too much for one, the first of them is seen from far alone."""
+    first, *others = tiles
+    return first if not others else Tile(cube.side, first.content, (*others, *first.children), "ADD")
+
+
+def _groups(counts: Sequence[int]) -> list[range]:
+    """Numbers of clouds in groups of about a million points."""
+    group = np.cumsum(counts) // _SURVEY_POINTS
+    edges = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(counts)]
+    return [range(a, b) for a, b in pairwise(edges)]
+
+
+def _extent(store: Store, places: range) -> Floats:
+    """(2, 3) lowest and highest corner of clouds of the store."""
+    ends = [(cloud.xyz.min(axis=0), cloud.xyz.max(axis=0)) for cloud in store.page_points(NAME, places)]
+    return np.array([np.min([low for low, _ in ends], axis=0), np.max([high for _, high in ends], axis=0)])
+
+
+def _survey(store: Store, cube: Cube, depth: int, places: range) -> list[NDArray[np.uint64]]:
+    """For every cloud (2, c): codes of the cells that it reaches into at the depth of the survey, and the points."""
+    found = []
+    for cloud in store.page_points(NAME, places):
+        codes = cube.codes(cloud.xyz) >> np.uint64(3 * (BITS - depth))
+        cells, counts = np.unique(codes, return_counts=True)
+        found.append(np.stack([cells, counts.astype(np.uint64)]))
+    return found
+
+
+def _histogram(told: Sequence[NDArray[np.uint64]]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """(cells, points of each) of all clouds together."""
+    every = np.concatenate(told, axis=1)
+    cells, inverse = np.unique(every[0], return_inverse=True)
+    return cells, np.bincount(inverse, weights=every[1]).astype(np.int64)
