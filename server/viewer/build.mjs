@@ -27,6 +27,7 @@ const KEEP = [
   "Assets/Textures/waterNormalsSmall.jpg",
   "Assets/Textures/moonSmall.jpg",
 ];
+const WHOLE = ["createVerticesFromQuantizedTerrainMesh", "upsampleQuantizedTerrainMesh", "incrementallyBuildTerrainPicker"];
 const COMPRESS = new Set([".js", ".css", ".html", ".json", ".wasm", ".svg", ".md", ".txt"]);
 
 async function copyEngine() {
@@ -76,7 +77,10 @@ async function bundle() {
     logLevel: "warning",
     define: { __ENGINE__: JSON.stringify(engine) },
   };
-  await build({ ...common, entryPoints: [join(here, "src/boot.ts")], outfile: join(dist, "boot.js"), format: "iife" });
+  // Each of these is asked for before the first picture, and is published in up to 23 pieces that come one after the other.
+  for (const worker of WHOLE) {
+    await build({ ...common, entryPoints: [join(packed, "Build/Cesium/Workers", `${worker}.js`)], outfile: join(dist, engine, "Workers", `${worker}.js`), format: "esm", legalComments: "inline" });
+  }
   await build({
     ...common,
     entryPoints: [join(here, "src/main.ts")],
@@ -99,10 +103,12 @@ async function bundle() {
 // A content stamp in the query keeps caches honest without renaming the files that embedders link to.
 async function page() {
   let html = await readFile(join(here, "index.html"), "utf8");
-  for (const name of ["boot.js", "app.js", "app.css"]) {
+  for (const name of ["app.js", "app.css"]) {
     const stamp = createHash("sha256").update(await readFile(join(dist, name))).digest("hex").slice(0, 10);
     html = html.replaceAll(`"${name}"`, `"${name}?v=${stamp}"`);
   }
+  const icon = await readFile(join(here, "public/icon.svg"));
+  html = html.replace('"icon.svg"', `"data:image/svg+xml;base64,${icon.toString("base64")}"`);
   await writeFile(join(dist, "index.html"), html.replaceAll("__ENGINE__", engine));
   await cp(join(here, "public"), dist, { recursive: true });
 }
@@ -135,7 +141,8 @@ async function precompress() {
 const started = performance.now();
 await rm(dist, { recursive: true, force: true });
 await mkdir(dist, { recursive: true });
-await Promise.all([copyEngine(), bundle()]);
+await copyEngine();
+await bundle();
 await page();
 await precompress();
 let bytes = 0;

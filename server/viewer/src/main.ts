@@ -47,7 +47,7 @@ function remember(key: string, value: string): void {
   }
 }
 
-function setLoadState(state: "loading" | "ready" | "error"): void {
+function setLoadState(state: "loading" | "shown" | "ready" | "error"): void {
   document.documentElement.dataset["twinLoadState"] = state;
 }
 
@@ -82,7 +82,6 @@ async function start(): Promise<void> {
 async function openCity(api: Api, city: City, view: View, loading: Loading, notices: HTMLElement): Promise<void> {
   loading.step("engine", "busy");
   const opening = city.live ? new Live(api, city.live) : null;
-  const liveOpen = opening?.open().then(() => true, () => false) ?? Promise.resolve(false);
   const stage = await openStage(api, city, holder, credits).catch((error: unknown) => {
     setLoadState("error");
     loading.step("engine", "failed");
@@ -109,30 +108,33 @@ async function openCity(api: Api, city: City, view: View, loading: Loading, noti
   loading.step("terrain", "busy");
   loading.step("buildings", "busy");
   loading.step("heritage", "busy");
-  loading.step("live", "busy");
   const modelsOpen = models.open(api, city, stage.quality, stage.look, (id, ok) => {
     if (id === "l2" || id === "l3") loading.step(id === "l3" ? "heritage" : "buildings", ok ? "busy" : "failed");
   });
+  const effort = new Effort(stage, models);
+  // The picture comes first; names and values follow it, then the finer tiles.
+  const first = modelsOpen.then(() => settled(scene, models)).then(() => effort.open());
+  const liveOpen = first.then(() => opening?.open().then(() => true, () => false) ?? false);
+  const ready = first.then(() => settled(scene, models));
   void liveOpen.then((ok) => {
-    loading.step("live", ok ? "done" : "failed");
     if (!ok && opening) notice(view, notices, "error.live");
   });
-  const effort = new Effort(stage, models);
-  const ready = modelsOpen.then(() => settled(scene, models)).then(async (whole) => {
-    await effort.open();
-    return whole;
-  });
-  connect(app, picker, defaultTime, ready, liveOpen);
+  connect(app, picker, defaultTime, { first, ready, liveOpen });
   attributions(app);
-  const complete = await ready;
+  await first;
   for (const step of ["terrain", "buildings", "heritage"] as const) loading.step(step, "done");
-  for (const failure of models.failures) notice(view, notices, "error.tiles", { name: failure.id, why: failure.why });
   loading.leave();
+  setLoadState("shown");
+  const complete = await ready;
+  effort.refine();
+  for (const failure of models.failures) notice(view, notices, "error.tiles", { name: failure.id, why: failure.why });
   setLoadState(complete && models.failures.length < Math.max(1, city.tilesets.length) ? "ready" : "error");
 }
 
+interface Stages { first: Promise<void>; ready: Promise<boolean>; liveOpen: Promise<boolean> }
+
 /** Ties choices to the scene: layers, theme, selection, light, keys, and the door for scripts. */
-function connect(app: App, picker: Picker, defaultTime: number, ready: Promise<boolean>, liveOpen: Promise<boolean>): void {
+function connect(app: App, picker: Picker, defaultTime: number, { first, ready, liveOpen }: Stages): void {
   const { view, models, camera, ground, theme } = app;
   const flyTo = (item: Feature, height: number): Promise<void> => {
     const at = centre(item.geometry);
@@ -153,7 +155,7 @@ function connect(app: App, picker: Picker, defaultTime: number, ready: Promise<b
   const marks = new Marks(app);
   void liveOpen.then(() => marks.refresh());
   for (const id of LAYERS) {
-    view.watch(["layers"], ({ layers }) => showLayer(app, marks, id, layers[id] ?? false));
+    view.watch(["layers"], ({ layers }) => showLayer(app, marks, id, layers[id] ?? false, first));
   }
   view.watch(["lang"], () => ground.relabel());
   let askedRoads = false;
@@ -191,7 +193,7 @@ function connect(app: App, picker: Picker, defaultTime: number, ready: Promise<b
 
 const shown = new Map<string, boolean>();
 
-function showLayer(app: App, marks: Marks, id: (typeof LAYERS)[number], on: boolean): void {
+function showLayer(app: App, marks: Marks, id: (typeof LAYERS)[number], on: boolean, first: Promise<void>): void {
   if (shown.get(id) === on) return;
   shown.set(id, on);
   const { scene } = app.stage.widget;
@@ -200,7 +202,7 @@ function showLayer(app: App, marks: Marks, id: (typeof LAYERS)[number], on: bool
   else if (id in COVERS) app.models.showCover(COVERS[id] ?? [], on);
   else if (id === "l2" || id === "l3" || id in CLASS_SETS) app.models.show(id, on);
   else if (id === "sensors" || id === "incidents") marks.refresh();
-  else void app.ground.show(id, on);
+  else void first.then(() => app.ground.show(id, shown.get(id) ?? false));
   // What lies in the ground is seen only through it.
   if (id === "pipes") {
     const seen = on && app.city.tilesets.some((set) => set.id === "pipes");

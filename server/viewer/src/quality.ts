@@ -6,9 +6,12 @@ export interface Quality {
   pixelRatio: number;
   tileError: number;
   globeError: number;
-  /** The first picture may be this many times coarser; it refines as soon as it stands (the ground by the square of it). */
+  /** The view counts as ready while it is this many times coarser; then it refines (the ground by the square of it). */
   firstLook: number;
 }
+
+/** Permitted errors in pixels of the very first picture: the city as blocks within few requests. */
+export const OPENING = { tiles: 320, globe: 48 };
 
 const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 

@@ -288,7 +288,6 @@ export const en: Record<MessageKey, string> = {
   "load.terrain": "Terrain and imagery",
   "load.buildings": "Buildings",
   "load.heritage": "Ancient city",
-  "load.live": "Live data",
   "load.of": "{done}/{all}",
   "error.title": "Some services did not open",
   "error.city": "The city description (/city) could not be read: {why}. Check that the server runs, then try again.",

@@ -286,7 +286,6 @@ export const zh = {
   "load.terrain": "地形与影像",
   "load.buildings": "建筑",
   "load.heritage": "古城模型",
-  "load.live": "实时数据",
   "load.of": "{done}/{all}",
   "error.title": "部分服务没有打开",
   "error.city": "没有读到城市说明(/city):{why}。请确认服务正在运行,然后重试。",

@@ -36,16 +36,27 @@ export class Effort {
     });
   }
 
-  /** The city is loaded: one full picture is drawn before anyone is told. */
+  /** The opening picture is loaded: it is drawn whole before anyone is told, then the view begins to refine. */
   async open(): Promise<void> {
     this.#opened = true;
     if (this.#slow) this.#scale(1);
     this.#models.reveal();
     await this.#frame();
+    this.#coarser(this.#stage.quality.firstLook);
+    this.#stage.widget.scene.screenSpaceCameraController.enableCollisionDetection = true;
+    if (this.#slow) this.#stir();
+  }
+
+  /** The view is whole: what the eye may still find coarse comes now. */
+  refine(): void {
+    this.#coarser(1);
+  }
+
+  /** Errors `times` those of the finished view, those of the ground by the square of it. */
+  #coarser(times: number): void {
     const { quality, widget } = this.#stage;
-    widget.scene.globe.maximumScreenSpaceError = quality.globeError;
-    this.#models.setError(quality.tileError);
-    if (this.#slow) this.#rest = window.setTimeout(() => this.#settle(), REST_MS);
+    widget.scene.globe.maximumScreenSpaceError = quality.globeError * times * times;
+    this.#models.setError(quality.tileError * times);
   }
 
   #stir(): void {

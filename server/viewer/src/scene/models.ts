@@ -3,7 +3,7 @@ import {
 } from "cesium";
 import type { Api } from "../api.ts";
 import { GOLD, PLAIN, riskColour } from "../palette.ts";
-import type { Quality } from "../quality.ts";
+import { OPENING, type Quality } from "../quality.ts";
 import type { City } from "../types.ts";
 import type { Look } from "./look.ts";
 
@@ -36,6 +36,7 @@ export class Models {
   #seen = "";
   #due: number | undefined;
   #hidden = false;
+  #opening = true;
   #levels: ReadonlyMap<string, number> | null = null;
   #selected: string | null = null;
   readonly #waiting = new Map<string, () => Promise<void>>();
@@ -51,7 +52,7 @@ export class Models {
     const openOne = async (id: string, url: string): Promise<void> => {
       try {
         const set = await Cesium3DTileset.fromUrl(api.url(url), {
-          maximumScreenSpaceError: quality.tileError * (this.#hidden ? quality.firstLook : 1) * patience(id),
+          maximumScreenSpaceError: this.#opening ? OPENING.tiles * (id === "l3" ? 0.8 : 1) : quality.tileError * patience(id),
           // Blocks shade the ground; their own sides get their shade from the light itself, free of the stripes of a shadow map.
           shadows: SHADOWS[id] ?? ShadowMode.CAST_ONLY,
           dynamicScreenSpaceError: false,
@@ -75,7 +76,7 @@ export class Models {
 
   /** Trees, surfaces and pipes come after the first view, and only those that are asked for. */
   async #openWaiting(): Promise<void> {
-    if (this.#hidden) return;
+    if (this.#opening) return;
     const asked = [...this.#waiting].filter(([id]) => this.#shown.get(id) ?? false);
     for (const [id] of asked) this.#waiting.delete(id);
     await Promise.all(asked.map(([, open]) => open()));
@@ -108,7 +109,7 @@ export class Models {
 
   /** Draws what was fetched unseen. */
   reveal(): void {
-    this.#hidden = false;
+    this.#hidden = this.#opening = false;
     void this.#openWaiting();
     for (const [id, set] of this.sets) {
       set.show = this.#shown.get(id) ?? true;
@@ -200,7 +201,8 @@ export class Models {
 
   #visible(id: string, feature: Cesium3DTileFeature): boolean {
     if (id === "surfaces") return this.#covers.has(String(feature.getProperty("class") ?? ""));
-    return id !== "l2" || !this.#detailed.has(this.oidOf(feature));
+    // From afar a block bears the oid of its largest building and stands for its neighbours too: it stays for them.
+    return id !== "l2" || !this.#detailed.has(this.oidOf(feature)) || Number(feature.getProperty("members") ?? 1) > 1;
   }
 
   /** A block stands for its detailed model until that one is really on the screen, and again when it leaves. */

@@ -3,12 +3,16 @@ import {
   sampleTerrain, ShadowMode, UrlTemplateImageryProvider,
 } from "cesium";
 import type { Api } from "../api.ts";
-import { type Quality, qualityFor } from "../quality.ts";
+import { OPENING, type Quality, qualityFor } from "../quality.ts";
 import type { City } from "../types.ts";
+import { slimEngine } from "./lean.ts";
 import { Look } from "./look.ts";
 
 /** Share of the width at which a slow machine draws the hidden frames of loading. */
 export const HIDDEN = 0.2;
+
+/** Levels of terrain above this one show half a continent or more: no picture of a city is to be seen on them. */
+const WHOLE_EARTH = 5;
 
 export interface Stage {
   widget: CesiumWidget;
@@ -30,6 +34,7 @@ export function rendererName(gl: WebGL2RenderingContext): string {
 export async function openStage(api: Api, city: City, holder: HTMLElement, credits: HTMLElement): Promise<Stage> {
   // No token, no account, no default map: everything the engine shows comes from our own server.
   Ion.defaultAccessToken = undefined as unknown as string;
+  slimEngine();
   RequestScheduler.requestsByServer = {};
   RequestScheduler.maximumRequestsPerServer = 16;
   const terrain = await openTerrain(api, city);
@@ -58,16 +63,18 @@ export async function openStage(api: Api, city: City, holder: HTMLElement, credi
   document.documentElement.classList.toggle("lively", quality.name === "full");
   if (scene.sun) scene.sun.show = false;
   if (scene.moon) scene.moon.show = false;
-  scene.globe.maximumScreenSpaceError = quality.globeError * quality.firstLook * quality.firstLook;
+  scene.globe.maximumScreenSpaceError = OPENING.globe;
   scene.globe.tileCacheSize = 300;
   scene.globe.preloadAncestors = false;
   scene.globe.showSkirts = true;
   scene.globe.depthTestAgainstTerrain = true;
   const control = scene.screenSpaceCameraController;
+  // The first view is declared above the ground; looking for hills in the way waits until there are some.
+  control.enableCollisionDetection = false;
   control.minimumZoomDistance = 25;
   control.maximumZoomDistance = 60000;
   const look = new Look(scene, quality, city.view);
-  const imagery = city.imagery.map((picture) => addPicture(api, picture, widget));
+  const imagery = city.imagery.map((picture, k) => addPicture(api, picture, city.imagery.slice(0, k), widget));
   for (const layer of imagery) look.addImagery(layer);
   return { widget, quality, look, imagery, terrainFailed: terrain.failed, standing: await standing };
 }
@@ -97,7 +104,9 @@ async function openTerrain(
   }
 }
 
-function addPicture(api: Api, picture: City["imagery"][number], widget: CesiumWidget): ImageryLayer {
+type Picture = City["imagery"][number];
+
+function addPicture(api: Api, picture: Picture, below: readonly Picture[], widget: CesiumWidget): ImageryLayer {
   const template = api.url(picture.url).replaceAll("%7B", "{").replaceAll("%7D", "}");
   const provider = new UrlTemplateImageryProvider({
     url: template,
@@ -106,7 +115,9 @@ function addPicture(api: Api, picture: City["imagery"][number], widget: CesiumWi
     rectangle: Rectangle.fromDegrees(...picture.bounds),
     hasAlphaChannel: /\.(png|webp)$/.test(picture.url),
   });
-  const layer = new ImageryLayer(provider);
+  // Pictures of one pyramid differ only where the finer one goes on: until there the one below shows the same tiles.
+  const shared = below.filter(({ url }) => url === picture.url).map(({ maxzoom }) => maxzoom);
+  const layer = new ImageryLayer(provider, { minimumTerrainLevel: Math.max(WHOLE_EARTH, ...shared) });
   widget.imageryLayers.add(layer);
   return layer;
 }

@@ -2,9 +2,9 @@ import { text, type MessageKey } from "../i18n.ts";
 import type { View } from "../state.ts";
 import { fill, h, t } from "./dom.ts";
 
-export type StepId = "engine" | "city" | "terrain" | "buildings" | "heritage" | "live";
+export type StepId = "engine" | "city" | "terrain" | "buildings" | "heritage";
 export type StepState = "waiting" | "busy" | "done" | "failed";
-const STEPS: StepId[] = ["city", "engine", "terrain", "buildings", "heritage", "live"];
+const STEPS: StepId[] = ["city", "engine", "terrain", "buildings", "heritage"];
 
 /** What is coming and how much of it is there; leaves as soon as the city stands. */
 export class Loading {
