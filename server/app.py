@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from server import errors
 from server.deps import Context
+from server.fast.painter import Painter
 from server.fast.static_files import Cache, Shelf
 from server.fast.tiles_path import TilePath
 from server.live.desk import Desk
@@ -24,7 +25,19 @@ from server.lookup.evidence import evidence_of
 from server.lookup.names import index_of
 from server.lookup.places import places_of
 from server.middleware import EXPOSED, Door, page_policy
-from server.routes import collections, health, incidents, landing, live, places, processes, scene, search, state
+from server.routes import (
+    collections,
+    health,
+    imagery,
+    incidents,
+    landing,
+    live,
+    places,
+    processes,
+    scene,
+    search,
+    state,
+)
 from server.runs.jobs import JobBoard
 from server.settings import ServerSettings
 from twin.city import City, open_city
@@ -76,7 +89,7 @@ def create_app(
     )
     app.state.context = here
     errors.install(app)
-    for part in (landing, scene, state, collections, search, places, live, incidents, processes, health):
+    for part in (landing, scene, imagery, state, collections, search, places, live, incidents, processes, health):
         app.include_router(part.router)
     return TilePath(
         Door(app, partial(_paths, app), int(chosen.max_body_mib * _MEBI)), _shelves(opened, chosen), here.cache
@@ -94,7 +107,8 @@ def make_context(city: City, settings: ServerSettings, first_seq: int = 0) -> Co
     moment = city.view.time or settings.scene_time
     desk = Desk(city.store.live, city.frame, hub, settings, moment)
     jobs = JobBoard(settings.max_jobs, settings.max_waiting)
-    return Context(city, settings, hub, desk, jobs, Cache(int(settings.cache_mib * _MEBI)))
+    painter = Painter(settings.paint_threads, settings.paint_waiting, int(settings.paint_mib * _MEBI))
+    return Context(city, settings, hub, desk, jobs, Cache(int(settings.cache_mib * _MEBI)), painter)
 
 
 def context_of(app: TilePath) -> Context:
@@ -117,6 +131,7 @@ async def _life(app: FastAPI, clock: Clock) -> AsyncIterator[None]:
         await asyncio.gather(*beside, return_exceptions=True)
         here.hub.close()
         here.jobs.close()
+        here.painter.close()
 
 
 async def tell(desk: Desk, clock: Clock) -> None:

@@ -12,6 +12,7 @@ from fastapi import Depends, Query, Request
 from fastapi.dependencies.models import Dependant
 
 from server.errors import ForbiddenError, ParameterError
+from server.fast.painter import Painter
 from server.fast.static_files import Cache
 from server.live.desk import Desk
 from server.live.hub import Hub
@@ -39,6 +40,10 @@ class Memo:
         kept = self._kept.get(key)
         return kept is not None and kept[0] == digest
 
+    def drop(self, key: str) -> None:
+        """Forget a value that no longer holds, whatever it was made from."""
+        self._kept.pop(key, None)
+
     def get(self, key: str, digest: str, make: Callable[[], T]) -> T:
         """The value of `key` for content `digest`; made once, others who ask meanwhile wait for it."""
         with self._door:
@@ -62,6 +67,7 @@ class Context:
     desk: Desk
     jobs: JobBoard
     cache: Cache
+    painter: Painter
     memo: Memo = field(default_factory=Memo)
 
 

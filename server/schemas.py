@@ -369,3 +369,18 @@ class Scene(Model):
     live: dict[str, str]
     attributions: list[str]
     lineage: list[dict[str, Any]]
+
+
+class TileJson(Model):
+    """Orthophotos as tiles (TileJSON 3.0.0)."""
+
+    tilejson: Literal["3.0.0"] = "3.0.0"
+    name: str
+    tiles: list[str]
+    scheme: Literal["xyz"] = "xyz"
+    format: str
+    tile_size: int = Field(description="Pixels along a tile's side; not of TileJSON, MapLibre calls it tileSize.")
+    minzoom: int
+    maxzoom: int
+    bounds: list[float]
+    attribution: str

@@ -25,6 +25,11 @@ class ServerSettings:
     replay_window: int = option(20_000, min=1, max=1_000_000, doc="Events kept for clients that reconnect.")
     max_clients: int = option(1_000, min=1, max=100_000, doc="Event streams open at a time; more are answered 503.")
     cache_mib: float = option(256.0, unit="MiB", min=0.0, max=65_536.0, doc="Memory for bytes of tiles and viewer.")
+    paint_threads: int = option(0, min=0, max=256, doc="Threads that paint orthophoto tiles; 0 is one for each core.")
+    paint_waiting: int = option(
+        256, min=1, max=100_000, doc="Orthophoto tiles being painted or waiting; more are answered 503."
+    )
+    paint_mib: float = option(64.0, unit="MiB", min=0.0, max=65_536.0, doc="Memory for painted orthophoto tiles.")
     max_items: int = option(10_000, min=1, max=100_000, doc="Largest page of a collection; larger limits are clamped.")
     max_body_mib: float = option(4.0, unit="MiB", min=0.001, max=1_024.0, doc="Largest request body.")
     max_jobs: int = option(64, min=1, max=10_000, doc="Process jobs remembered; the oldest finished one goes first.")

@@ -107,6 +107,12 @@ class TerrainTiles:
 class ImageTiles:
     """How the orthophotos become image tiles."""
 
+    mode: str = option(
+        "pre",
+        choices=("pre", "fly", "both"),
+        doc="pre: tiles are made beforehand; fly: the server paints what is asked for; both: made, and painted too.",
+    )
+    tile_size: int = option(512, unit="px", choices=(256, 512), doc="Pixels along a tile's side.")
     format: str = option("jpg", choices=("jpg", "webp"), doc="Format of the tiles.")
     quality: int = option(82, min=30, max=100, doc="JPEG or WebP quality.")
     min_zoom: int = option(8, min=0, max=22, doc="Coarsest zoom.")

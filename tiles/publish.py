@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import orjson
 
-from tiles import ancient, imagery, models
+from tiles import ancient, models
 from tiles.classes import build as classes
 from tiles.compress import write_all
+from tiles.imagery import pyramid as imagery
 from tiles.lod import build as lod
 from tiles.options import TileOptions
 from tiles.parts import NOTE, Parts, as_lines, begin
@@ -46,9 +47,10 @@ def build(city: City, options: TileOptions, workers: Workers) -> Report:
 
     Nothing is published unless all of it was written. `build.json` tells what is there: version, tilesets (id, url,
     counts, bounds), terrain (url, levels, bounds, gap to the relief), imagery (one entry per picture: url, zooms,
-    bounds), fill (colour of the land around), attributions. Its urls are relative to the published folder. Contents of
-    tilesets lie under the hash of their bytes beside the versions, and so does every part under the digest of what it
-    was made from; `manifest.json` names those that a version needs. A part whose inputs did not change is taken over.
+    bounds), fill (colour of the land around), painting (options by which the server paints pictures), attributions.
+    Its urls are relative to the published folder, or from the server's root. Contents of tilesets lie under the hash
+    of their bytes beside the versions, and so does every part under the digest of what it was made from;
+    `manifest.json` names those that a version needs. A part whose inputs did not change is taken over.
     raises  MissingInputError where the store has neither model, relief, orthophoto nor points
     """
     store = city.store
@@ -65,6 +67,7 @@ def build(city: City, options: TileOptions, workers: Workers) -> Report:
     pictures = _pictures(city, options, inputs, made, workers)
     told["imagery"] = pictures["layers"] if pictures else []
     told["fill"] = pictures["fill"] if pictures else None
+    told["painting"] = as_table(options.imagery) if pictures and options.imagery.mode != "pre" else None
     told["attributions"] = sorted({item.lineage.attribution for item in inputs if item.lineage.attribution})
     text = orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
     write_all(staging / "build.json", text)

@@ -58,5 +58,9 @@ def _figures(here: Context) -> list[tuple[str, str, str, float]]:
         ("twin_files_hits_total", "counter", "Files answered from memory.", cache.hits),
         ("twin_files_misses_total", "counter", "Files looked for on disk.", cache.misses),
         ("twin_files_bytes", "gauge", "Bytes of files held in memory.", cache.held),
+        ("twin_painted_total", "counter", "Orthophoto tiles painted.", here.painter.painted),
+        ("twin_painted_hits_total", "counter", "Orthophoto tiles answered from memory.", here.painter.hits),
+        ("twin_painted_refused_total", "counter", "Orthophoto tiles refused: too many waited.", here.painter.refused),
+        ("twin_painted_bytes", "gauge", "Bytes of painted tiles held in memory.", here.painter.held),
         ("twin_jobs", "gauge", "Process jobs remembered.", len(here.jobs.jobs())),
     ]

@@ -90,6 +90,7 @@ def scene(here: Context) -> dict[str, Any]:
 def published(here: Context) -> tuple[str, Mapping[str, Any]]:
     """(version, build.json) of the published tiles, its urls from the root of this server; ("", {}) without tiles.
 
+    "pictures" is put in: what changes with the orthophotos and nothing else.
     raises  StoreError where the published folder does not tell what it holds
     """
     current = here.city.store.current_tiles()
@@ -105,8 +106,11 @@ def _read_build(folder: Path) -> Mapping[str, Any]:
     except (OSError, orjson.JSONDecodeError) as error:
         raise StoreError(f"{folder.name}/build.json cannot be read ({error}); `twin tiles` makes it again") from error
     entries = [build.get("terrain"), *(build.get("imagery") or []), *(build.get("tilesets") or [])]
+    build["pictures"] = _place(folder, "imagery").name
     for entry in entries:
-        if entry:
+        if entry and str(entry["url"]).startswith("/"):
+            entry["url"] = f"{entry['url']}?v={build['pictures']}"
+        elif entry:
             entry["url"] = _address(folder, str(entry["url"]))
     return build
 
@@ -115,9 +119,12 @@ def _address(folder: Path, url: str) -> str:
     """Where a url of build.json is served: below the part that the version links to, which clients keep when the next
     version links to it too."""
     name, _, rest = url.partition("/")
+    return posixpath.normpath(posixpath.join("/tiles", folder.name, _place(folder, name).as_posix(), rest))
+
+
+def _place(folder: Path, name: str) -> Path:
     link = folder / name
-    place = link.readlink() if link.is_symlink() else Path(name)
-    return posixpath.normpath(posixpath.join("/tiles", folder.name, place.as_posix(), rest))
+    return link.readlink() if link.is_symlink() else Path(name)
 
 
 def _view(here: Context) -> dict[str, float]:

@@ -9,10 +9,11 @@ import pytest
 from affine import Affine
 
 from tests.tiles.scenes import DATONG, town
-from tiles import ancient, imagery, models
+from tiles import ancient, models
 from tiles.checks.findings import Findings
 from tiles.checks.ground import check_copies, check_imagery, check_terrain
 from tiles.checks.tileset import Walk, walk_tileset
+from tiles.imagery import pyramid as imagery
 from tiles.lod import build as lod
 from tiles.options import ImageTiles, ModelTiles, TerrainTiles
 from tiles.scheme.tilesets import write_tileset

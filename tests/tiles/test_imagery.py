@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,15 +9,19 @@ from affine import Affine
 from PIL import Image
 
 from tests.tiles.scenes import DATONG
-from tiles import imagery
 from tiles.checks.findings import Findings
 from tiles.checks.ground import check_imagery
+from tiles.imagery import pyramid as imagery
+from tiles.imagery.mosaic import open_mosaic
+from tiles.imagery.places import tile_at, tile_range
 from tiles.options import ImageTiles
+from twin.errors import StoreError
 from twin.grid import GeoBox, Raster
 from twin.lineage import Lineage
 from twin.store.folder import FolderStore
 from twin.workers import Workers
 
+OPTIONS = ImageTiles(tile_size=256, min_zoom=10)
 RED, GREEN, BLUE = (200, 40, 40), (40, 160, 60), (40, 60, 200)
 X0, Y0, _ = DATONG.origin
 
@@ -42,13 +47,13 @@ def store(tmp_path_factory):
 @pytest.fixture(scope="module")
 def built(store, tmp_path_factory):
     folder = tmp_path_factory.mktemp("imagery")
-    return folder, imagery.build_imagery(store, folder, ImageTiles(min_zoom=10), Workers(1))
+    return folder, imagery.build_imagery(store, folder, OPTIONS, Workers(1))
 
 
 def colour_at(folder, x, y, zoom):
     """The published pixel over a frame point."""
     lon, lat = DATONG.to_lonlat([[x, y]])[0]
-    tx, ty = imagery.tile_at(float(lon), float(lat), zoom)
+    tx, ty = tile_at(float(lon), float(lat), zoom)
     with Image.open(folder / f"imagery/{zoom}/{int(tx)}/{int(ty)}.jpg") as image:
         return image.getpixel((int(tx % 1 * 256), int(ty % 1 * 256)))
 
@@ -96,7 +101,7 @@ def test_fine_zooms_exist_only_where_a_picture_is_fine_enough(built):
 
 
 def test_the_land_around_has_the_mean_colour(built):
-    x0, y0, _, _ = imagery.tile_range(built[1]["layers"][0]["bounds"], 10)
+    x0, y0, _, _ = tile_range(built[1]["layers"][0]["bounds"], 10)
     with Image.open(built[0] / f"imagery/10/{x0}/{y0}.jpg") as image:
         corner = np.array(image.getpixel((0, 0)), int)
     fill = [int(built[1]["fill"][k : k + 2], 16) for k in (1, 3, 5)]
@@ -104,7 +109,7 @@ def test_the_land_around_has_the_mean_colour(built):
 
 
 def test_webp_is_written_on_demand(store, tmp_path):
-    options = ImageTiles(format="webp", min_zoom=12, max_zoom=13)
+    options = ImageTiles(format="webp", tile_size=256, min_zoom=12, max_zoom=13)
     told = imagery.build_imagery(store, tmp_path, options, Workers(1))
     found = Findings("t")
     check_imagery(tmp_path, told["layers"], found)
@@ -114,9 +119,54 @@ def test_webp_is_written_on_demand(store, tmp_path):
 
 def test_the_same_bytes_whatever_the_workers(store, built, tmp_path):
     with Workers(2) as workers:
-        imagery.build_imagery(store, tmp_path, ImageTiles(min_zoom=10), workers)
+        imagery.build_imagery(store, tmp_path, OPTIONS, workers)
     for path in sorted(p for p in built[0].rglob("*") if p.is_file()):
         assert (tmp_path / path.relative_to(built[0])).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("form", ["jpg", "webp"])
+def test_a_tile_painted_alone_has_the_bytes_of_the_pyramid(store, tmp_path, form):
+    options = ImageTiles(format=form, min_zoom=11)
+    imagery.build_imagery(store, tmp_path, options, Workers(1))
+    files = sorted((tmp_path / "imagery").rglob(f"*.{form}"))
+    mosaic = open_mosaic(store, options)
+    assert len(files) > 20
+    for path in reversed(files):
+        place = tuple(int(part) for part in path.relative_to(tmp_path / "imagery").with_suffix("").parts)
+        assert mosaic.has(place)
+        assert mosaic.tile(place) == path.read_bytes()
+
+
+def test_tiles_of_512_pixels_show_the_same_ground_a_zoom_lower(store, built, tmp_path):
+    told = imagery.build_imagery(store, tmp_path, ImageTiles(min_zoom=10), Workers(1))
+    assert [(e["tile_size"], e["maxzoom"]) for e in told["layers"]] == [(512, 14), (512, 16)]
+    found = Findings("t")
+    check_imagery(tmp_path, told["layers"], found)
+    assert found.faults == []
+    x, y = (int(v) for v in tile_at(*DATONG.to_lonlat([[X0 - 900.0, Y0 + 300.0]])[0].tolist(), 14))
+    with Image.open(tmp_path / f"imagery/14/{x}/{y}.jpg") as image:
+        large = np.asarray(image, int)
+    with Image.open(built[0] / f"imagery/15/{2 * x}/{2 * y}.jpg") as image:
+        assert np.abs(large[:256, :256] - np.asarray(image, int)).mean() < 2.0
+
+
+def test_on_the_fly_no_tile_is_written_and_the_server_is_named(store, tmp_path):
+    told = imagery.build_imagery(store, tmp_path, ImageTiles(mode="fly"), Workers(1))
+    assert (told["tiles"], told["layers"][0]["url"]) == (0, "/imagery/ortho/{z}/{x}/{y}.jpg")
+    assert list(tmp_path.rglob("*.jpg")) == []
+
+
+def test_a_picture_replaced_while_it_is_read_is_told(tmp_path):
+    store = FolderStore(tmp_path, DATONG)
+    store.write_raster("ortho_0", picture(400.0, 1.0, (RED, GREEN)), Lineage("made in code"))
+    mosaic = open_mosaic(store, OPTIONS)
+    place = (17, *(int(v) for v in tile_at(*DATONG.to_lonlat([[X0, Y0]])[0].tolist(), 17)))
+    before = mosaic.tile(place)
+    store.write_raster("ortho_0", picture(400.0, 1.0, (BLUE, BLUE)), Lineage("made in code"))
+    with ThreadPoolExecutor(1) as other, pytest.raises(StoreError, match="replaced"):
+        other.submit(mosaic.tile, place).result()
+    assert mosaic.tile(place) == before
+    assert open_mosaic(store, OPTIONS).tile(place) != before
 
 
 def test_a_store_without_pictures_has_no_imagery(tmp_path):

@@ -10,8 +10,9 @@ from affine import Affine
 
 import twin
 from tests.tiles.scenes import DATONG, boxes, town
-from tiles import ancient, imagery
+from tiles import ancient
 from tiles.gltf import glb, metadata
+from tiles.imagery import pyramid as imagery
 from tiles.options import ImageTiles, ModelTiles, TerrainTiles
 from tiles.publish import TileOptions, build, version_of
 from tiles.terrain import pyramid

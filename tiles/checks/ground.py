@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import UnidentifiedImageError
 
-from tiles import imagery
 from tiles.checks.findings import Findings
 from tiles.checks.tileset import read_json
+from tiles.imagery.mosaic import readable
+from tiles.imagery.places import tile_range
 from tiles.terrain import quantized_mesh
 from tiles.terrain.pyramid import tile_bounds
 from twin.errors import SourceError
@@ -103,17 +104,23 @@ def check_mesh(mesh: quantized_mesh.Mesh, header: quantized_mesh.Header, where: 
 
 
 def check_imagery(folder: Path, layers: Sequence[Mapping[str, Any]], found: Findings) -> None:
-    """Every tile inside the bounds of each layer, at each of its zooms, opens and is 256 x 256."""
-    wanted: set[str] = set()
+    """Every tile inside the bounds of each layer, at each of its zooms, opens and is as large as is told.
+
+    A layer that the server paints on the fly has no tile to be checked.
+    """
+    wanted: dict[str, int] = {}
     for layer in layers:
+        if layer["mode"] == "fly":
+            continue
         for zoom in range(layer["minzoom"], layer["maxzoom"] + 1):
-            x0, y0, x1, y1 = imagery.tile_range(tuple(layer["bounds"]), zoom)
-            wanted |= {layer["url"].format(z=zoom, x=x, y=y) for x in range(x0, x1) for y in range(y0, y1)}
-    for where in sorted(wanted):
+            x0, y0, x1, y1 = tile_range(tuple(layer["bounds"]), zoom)
+            names = [layer["url"].format(z=zoom, x=x, y=y) for x in range(x0, x1) for y in range(y0, y1)]
+            wanted |= dict.fromkeys(names, layer["tile_size"])
+    for where, side in sorted(wanted.items()):
         found.checked += 1
         try:
-            size = imagery.readable(folder / where)
-            found.require(size == (imagery.TILE, imagery.TILE), where, f"is {size[0]} x {size[1]} pixels")
+            size = readable(folder / where)
+            found.require(size == (side, side), where, f"is {size[0]} x {size[1]} pixels")
             found.count("imagery_tiles")
         except (OSError, UnidentifiedImageError) as error:
             found.fault(where, f"does not open: {error}")

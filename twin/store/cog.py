@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,15 +102,83 @@ def read_window(
         bands = band if band is not None else (1 if dataset.count == 1 else list(range(1, dataset.count + 1)))
         size = shape or box.shape
         out_shape = size if isinstance(bands, int) else (len(bands), *size)
-        floating = np.dtype(dataset.dtypes[0]).kind == "f"
-        method = Resampling.average if floating or dataset.count == 3 else Resampling.nearest
         try:
-            values = dataset.read(bands, window=window, out_shape=out_shape, resampling=method)
+            values = dataset.read(bands, window=window, out_shape=out_shape, resampling=_method(dataset))
         except RasterioIOError as error:
             raise StoreError(f"raster {path.stem}: damaged ({error}); run the stage that made it again") from error
         nodata = math.nan if dataset.nodata is None else float(dataset.nodata)
         unit = dataset.units[0] or "m"
     return Raster(values, box.zoom(size) if shape else box, nodata, unit)
+
+
+class WindowReader:
+    """A raster kept open for many small windows: one dataset a thread, opened when the thread first asks.
+
+    raises  StoreError where the file is damaged, or was replaced since the reader was made
+    """
+
+    def __init__(self, path: Path, frame: Frame) -> None:
+        self._path = path
+        with _open(path) as dataset:
+            self._signature = _signature(path)
+            self._geobox = GeoBox(dataset.shape, dataset.transform, frame)
+            self._nodata = math.nan if dataset.nodata is None else float(dataset.nodata)
+            self._method = _method(dataset)
+        self._mine = threading.local()
+
+    @property
+    def geobox(self) -> GeoBox:
+        """Where its cells lie."""
+        return self._geobox
+
+    @property
+    def nodata(self) -> float:
+        """The value that stands for "unknown"; NaN where there is none."""
+        return self._nodata
+
+    def is_current(self) -> bool:
+        """False where another raster took its place, or none."""
+        try:
+            return _signature(self._path) == self._signature
+        except OSError:
+            return False
+
+    def read(self, rows: slice, cols: slice, shape: tuple[int, int]) -> NDArray[np.generic]:
+        """(band, *shape) of a window of cells, decimated through the overviews."""
+        dataset = getattr(self._mine, "dataset", None)
+        if dataset is None:
+            dataset = _open(self._path)
+            if not self.is_current():
+                raise StoreError(f"raster {self._path.stem}: was replaced while it was read; ask again")
+            self._mine.dataset = dataset
+        window = Window(cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start)
+        try:
+            values: NDArray[np.generic] = dataset.read(
+                window=window, out_shape=(dataset.count, *shape), resampling=self._method
+            )
+        except RasterioIOError as error:
+            raise StoreError(
+                f"raster {self._path.stem}: damaged ({error}); run the stage that made it again"
+            ) from error
+        return values
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the open datasets: another process opens its own."""
+        return {key: value for key, value in self.__dict__.items() if key != "_mine"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._mine = threading.local()
+
+
+def _signature(path: Path) -> tuple[int, int, int]:
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def _method(dataset: Any) -> Resampling:
+    floating = np.dtype(dataset.dtypes[0]).kind == "f"
+    return Resampling.average if floating or dataset.count == 3 else Resampling.nearest
 
 
 def _open(path: Path) -> Any:

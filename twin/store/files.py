@@ -25,7 +25,7 @@ from twin.points import PointCloud
 from twin.store import published
 from twin.store.catalog import Journal, digest_of
 from twin.store.images import ImageShelf
-from twin.store.protocol import ImageSource, Item, ModelCell, RasterWriter
+from twin.store.protocol import ImageSource, Item, ModelCell, RasterReader, RasterWriter
 from twin.store.query import Page, Where
 
 _FOLDERS = {
@@ -242,6 +242,13 @@ class FileStore(ABC):
 
         self.item("raster", name)
         return cog.read_box(self.path("raster", name), self.frame)
+
+    def open_raster(self, name: str) -> RasterReader:
+        """The raster for many small windows; it stays what it is now, and tells where another took its place."""
+        from twin.store import cog
+
+        self.item("raster", name)
+        return cog.WindowReader(self.path("raster", name), self.frame)
 
     def read_raster(
         self, name: str, *, bounds: Bounds | None = None, shape: tuple[int, int] | None = None, band: int | None = None

@@ -120,6 +120,24 @@ class RasterWriter(Protocol):
         """Put `values` (ny, nx) or (band, ny, nx) with its north-west cell at (row, col)."""
 
 
+class RasterReader(Protocol):
+    """A raster kept open for many small windows, from any number of threads."""
+
+    @property
+    def geobox(self) -> GeoBox:
+        """Where its cells lie."""
+
+    @property
+    def nodata(self) -> float:
+        """The value that stands for "unknown"; NaN where there is none."""
+
+    def is_current(self) -> bool:
+        """False where another raster took its place, or none."""
+
+    def read(self, rows: slice, cols: slice, shape: tuple[int, int]) -> NDArray[np.generic]:
+        """(band, *shape) of a window of cells, decimated through the overviews; StoreError where it cannot be read."""
+
+
 class ImageSource(Protocol):
     """Gives pictures one at a time, so that those of a whole city never lie in memory together."""
 
@@ -256,6 +274,9 @@ class Store(Protocol):
 
     def raster_box(self, name: str) -> GeoBox:
         """Where the raster lies, without reading it."""
+
+    def open_raster(self, name: str) -> RasterReader:
+        """The raster for many small windows; it stays what it is now, and tells where another took its place."""
 
     def read_raster(
         self, name: str, *, bounds: Bounds | None = None, shape: tuple[int, int] | None = None, band: int | None = None

@@ -113,7 +113,9 @@ function addPicture(api: Api, picture: Picture, below: readonly Picture[], widge
     minimumLevel: picture.minzoom,
     maximumLevel: picture.maxzoom,
     rectangle: Rectangle.fromDegrees(...picture.bounds),
-    hasAlphaChannel: /\.(png|webp)$/.test(picture.url),
+    tileWidth: picture.tile_size ?? 256,
+    tileHeight: picture.tile_size ?? 256,
+    hasAlphaChannel: false,
   });
   // Pictures of one pyramid differ only where the finer one goes on: until there the one below shows the same tiles.
   const shared = below.filter(({ url }) => url === picture.url).map(({ maxzoom }) => maxzoom);

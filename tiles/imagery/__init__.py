@@ -1,0 +1,1 @@
+"""Orthophotos as tiles: places of the Web Mercator scheme, pixels and bytes of one tile, the pyramid."""
