@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from server import errors
 from server.deps import Context
+from server.fast.archives import open_tile
 from server.fast.painter import Painter
 from server.fast.static_files import Cache, Shelf
 from server.fast.tiles_path import TilePath
@@ -32,6 +33,7 @@ from server.routes import (
     incidents,
     landing,
     live,
+    maps,
     places,
     processes,
     scene,
@@ -89,7 +91,7 @@ def create_app(
     )
     app.state.context = here
     errors.install(app)
-    for part in (landing, scene, imagery, state, collections, search, places, live, incidents, processes, health):
+    for part in (landing, scene, imagery, state, collections, maps, search, places, live, incidents, processes, health):
         app.include_router(part.router)
     return TilePath(
         Door(app, partial(_paths, app), int(chosen.max_body_mib * _MEBI)), _shelves(opened, chosen), here.cache
@@ -171,7 +173,7 @@ def _shelves(city: City, settings: ServerSettings) -> Mapping[str, Shelf]:
         (b"cross-origin-resource-policy", b"same-origin"),
     )
     return {
-        "/tiles/": Shelf(city.store.tiles_dir, _tile_cache, tiles_headers, _is_versioned),
+        "/tiles/": Shelf(city.store.tiles_dir, _tile_cache, tiles_headers, _is_versioned, open_tile, maps.is_document),
         "/viewer/": Shelf(viewer, _viewer_cache, viewer_headers),
     }
 

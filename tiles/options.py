@@ -120,6 +120,30 @@ class ImageTiles:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorTiles:
+    """How the layers become vector tiles."""
+
+    min_zoom: int = option(6, min=1, max=14, doc="Coarsest zoom.")
+    max_zoom: int = option(16, min=10, max=20, doc="Finest zoom; clients enlarge its tiles beyond.")
+    tolerance: float = option(
+        2.0,
+        unit="1/4096 of a tile",
+        min=0.0,
+        max=64.0,
+        doc="How far lines and outlines may move below the finest zoom; 8 are a pixel.",
+    )
+    buffer: int = option(64, unit="1/4096 of a tile", min=0, max=1024, doc="What a tile shows beyond its sides.")
+    tile_bytes: int = option(
+        500_000,
+        unit="B",
+        min=20_000,
+        max=10_000_000,
+        doc="Most bytes of a tile before compression; the smallest features go where there are more.",
+    )
+    leave_out: tuple[str, ...] = option((), doc="Layers that are not on the map, as pipe or population.")
+
+
+@dataclass(frozen=True, slots=True)
 class TileOptions:
     """Everything [tiles] may say."""
 
@@ -128,3 +152,4 @@ class TileOptions:
     imagery: ImageTiles = field(default_factory=ImageTiles)
     classes: ClassTiles = field(default_factory=ClassTiles)
     points: PointTiles = field(default_factory=PointTiles)
+    vector: VectorTiles = field(default_factory=VectorTiles)

@@ -1,4 +1,4 @@
-"""The room's one impure entry: models, relief and orthophotos of the store become the published tiles."""
+"""The room's one impure entry: models, relief, orthophotos and layers of the store become the published tiles."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from tiles.points import build as points
 from tiles.scheme.tilesets import lonlat_bounds, write_tileset
 from tiles.shelf import Shelf, digest
 from tiles.terrain import pyramid
+from tiles.vector.build import build_vector
+from tiles.vector.classes import sources
 from twin.city import City
 from twin.features import Layer
 from twin.frames import Frame
@@ -43,18 +45,19 @@ _CLASS_LAYERS = ("building_l2", "building")
 
 
 def build(city: City, options: TileOptions, workers: Workers) -> Report:
-    """Publish whatever the store has: tilesets of models, classes and points, terrain, orthophoto tiles.
+    """Publish whatever the store has: tilesets of models, classes and points, terrain, orthophotos, a map.
 
     Nothing is published unless all of it was written. `build.json` tells what is there: version, tilesets (id, url,
     counts, bounds), terrain (url, levels, bounds, gap to the relief), imagery (one entry per picture: url, zooms,
-    bounds), fill (colour of the land around), painting (options by which the server paints pictures), attributions.
-    Its urls are relative to the published folder, or from the server's root. Contents of tilesets lie under the hash
-    of their bytes beside the versions, and so does every part under the digest of what it was made from;
-    `manifest.json` names those that a version needs. A part whose inputs did not change is taken over.
-    raises  MissingInputError where the store has neither model, relief, orthophoto nor points
+    bounds), fill (colour of the land around), painting (options by which the server paints pictures), vector (map
+    of the layers: url, archive, styles, zooms, bounds), attributions. Its urls are relative to the published folder,
+    or from the server's root. Contents of tilesets lie under the hash of their bytes beside the versions, and so does
+    every part under the digest of what it was made from; `manifest.json` names those that a version needs. A part
+    whose inputs did not change is taken over.
+    raises  MissingInputError where the store has neither model, relief, orthophoto, points nor layer with a place
     """
     store = city.store
-    inputs = _inputs(city)
+    inputs = _inputs(city, options)
     if not inputs:
         city.require("model", "l2", "l2")
     version = version_of(inputs, options, city.frame)
@@ -68,6 +71,7 @@ def build(city: City, options: TileOptions, workers: Workers) -> Report:
     told["imagery"] = pictures["layers"] if pictures else []
     told["fill"] = pictures["fill"] if pictures else None
     told["painting"] = as_table(options.imagery) if pictures and options.imagery.mode != "pre" else None
+    told["vector"] = _map(city, options, made, workers)
     told["attributions"] = sorted({item.lineage.attribution for item in inputs if item.lineage.attribution})
     text = orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
     write_all(staging / "build.json", text)
@@ -196,6 +200,19 @@ def _pictures(
     )
 
 
+def _map(city: City, options: TileOptions, made: Parts, workers: Workers) -> dict[str, Any] | None:
+    """What build.json tells of the map of the layers; None without a layer that has a place."""
+    layers = [source.item for source in sources(city.store, options.vector.leave_out)]
+    if not layers:
+        return None
+    depends = [[item.name, item.digest, item.lineage.attribution] for item in layers]
+    return made.take(
+        "vector",
+        [depends, city.name, city.name_en, as_table(options.vector)],
+        lambda folder, _: build_vector(city, folder, options.vector, workers) or {},
+    )
+
+
 def _digest(city: City, kind: str, name: str) -> str:
     return city.store.item(kind, name).digest
 
@@ -246,15 +263,15 @@ def _writer() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
-def _inputs(city: City) -> list[Item]:
+def _inputs(city: City, options: TileOptions) -> list[Item]:
     wanted: Callable[[Item], bool] = lambda item: (  # noqa: E731
         (item.kind == "model" and item.name in ("l2", "l3"))
         or (item.kind, item.name) in (*classes.SOURCES.values(), points.INPUT)
         or (item.kind == "raster" and (item.name == "relief" or item.name.startswith("ortho_")))
     )
     items = [item for item in city.store.items() if wanted(item)]
-    named = next((name for name in _CLASS_LAYERS if city.store.has("layer", name)), None)
-    return items + ([city.store.item("layer", named)] if named and items else [])
+    layers = (source.item for source in sources(city.store, options.vector.leave_out))
+    return items + [item for item in layers if item not in items]
 
 
 def _credit(inputs: list[Item], prefix: str) -> str:
@@ -270,6 +287,8 @@ def _figures(told: dict[str, Any], pictures: dict[str, Any]) -> dict[str, Any]:
     for part, entry in (("terrain", told["terrain"]), ("imagery", pictures)):
         if entry:
             figures |= {f"{part}.{key}": entry[key] for key in ("tiles", "wire_bytes")}
+    if told["vector"]:
+        figures |= {f"vector.{key}": told["vector"][key] for key in ("tiles", "contents", "bytes", "left_out")}
     if told["terrain"]:
         figures |= {f"terrain.{key}": told["terrain"][key] for key in ("max_level", "gap_max", "gap_p95")}
     return figures

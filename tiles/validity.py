@@ -10,6 +10,7 @@ from tiles.checks.findings import Findings
 from tiles.checks.ground import check_copies, check_imagery, check_terrain
 from tiles.checks.points import check_points
 from tiles.checks.tileset import Walk, read_json, walk_tileset
+from tiles.checks.vector import check_shown, check_vector
 from tiles.models import has_surface
 from tiles.points.build import INPUT, NAME
 from twin.city import City, open_city
@@ -46,6 +47,10 @@ def check_tiles(place: City | Path | str) -> Report:
         check_terrain(folder / told["terrain"]["url"], found)
     if told.get("imagery"):
         check_imagery(folder, told["imagery"], found)
+    if told.get("vector"):
+        seen = check_vector(folder, told["vector"], found)
+        if isinstance(place, City):
+            check_shown(place, told["vector"], seen, found)
     for shelf in (folder, *parts(folder), folder.parent / "content"):
         check_copies(shelf, found)
     return found.report()

@@ -146,9 +146,9 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     export.add_argument(
         "--format",
         required=True,
-        choices=["gpkg", "cityjson", "cityjsonseq"],
+        choices=["gpkg", "cityjson", "cityjsonseq", "pmtiles"],
         help="gpkg: every layer in one OGC GeoPackage; cityjson: all that is modelled as CityJSON 2.0, pictures beside "
-        "it; cityjsonseq: the same, one city object a line, in bounded memory",
+        "it; cityjsonseq: the same, one city object a line, in bounded memory; pmtiles: every layer as vector tiles",
     )
     export.add_argument(
         "--bbox", nargs=4, type=float, metavar=("W", "S", "E", "N"), help="the place, degrees, WGS 84 (city models)"
@@ -342,6 +342,10 @@ def _export(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if out.exists():
         raise OptionsError(f"{out}: is there already; choose another name or remove it")
+    if args.format == "pmtiles":
+        with Progress() as progress, Workers(_cores(), progress) as workers:
+            print(f"twin: {out}: {pipeline.export_map(city, out, workers)}")
+        return 0
     if args.format != "gpkg":
         return _export_model(city, out, args)
     names = [item.name for item in city.store.items("layer")]

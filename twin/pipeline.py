@@ -17,6 +17,7 @@ import twin
 from twin.city import City
 from twin.deliveries import fingerprint
 from twin.errors import MissingInputError, OptionsError
+from twin.features import FEATURE_CLASSES
 from twin.options import as_table, read_options
 from twin.outcome import Outcome, Report
 from twin.store.catalog import write_atomic
@@ -59,6 +60,7 @@ _BUILT = (("layer", "building_l2"),)
 _CLASSES = tuple(
     ("layer", name) for name in ("road", "railway", "river", "water", "green", "landuse", "tree", "pipe", "furniture")
 )
+_MAPPED = tuple(("layer", name) for name in (*FEATURE_CLASSES, "tree_l2", "furniture_l2"))
 
 STAGES: tuple[Stage, ...] = (
     Stage("ingest", "ingest.run", "IngestOptions", "数据接入 / ingest", (), (("document", "ingest_report"),)),
@@ -105,7 +107,8 @@ STAGES: tuple[Stage, ...] = (
         (
             *_GROUND,
             *(("model", name) for name in ("l2", "l3", "surfaces", "pipes")),
-            *(("layer", name) for name in ("tree_l2", "furniture_l2")),
+            *_BUILT,
+            *_MAPPED,
             ("raster", "ortho_"),
             ("points", "points"),
         ),
@@ -233,6 +236,15 @@ def write_pages(city: City, of: str = "", out: Path | None = None) -> list[tuple
         write_atomic(path, page.encode())
         written.append((path, title))
     return written
+
+
+def export_map(city: City, out: Path, workers: Workers) -> str:
+    """Write the map of the layers at `out` as one PMTiles file, as [tiles.vector] says; words about it."""
+    from tiles.options import TileOptions
+    from tiles.vector.build import export_archive
+
+    told = export_archive(city, out, city.options(TileOptions, "tiles").vector, workers)
+    return f"{told['tiles']} 张瓦片 / tiles, z{told['minzoom']}-{told['maxzoom']}, {told['bytes']} B"
 
 
 def check(city: City, workers: Workers) -> list[Report]:

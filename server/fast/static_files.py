@@ -57,17 +57,24 @@ class Shelf:
     cache       file path relative to the folder -> Cache-Control
     headers     sent with every answer
     fixed       True where a file never changes under its name, so that no answer asks the disk twice
+    made        (path, shelf) -> answer to a path that no file has, None where there is none
+    behind      True for a path that the app behind answers
     """
 
     root: Path
     cache: Callable[[str], bytes]
     headers: tuple[tuple[bytes, bytes], ...] = ()
     fixed: Callable[[str], bool] = lambda relative: False
+    made: Callable[[str, Shelf], Record | None] = lambda relative, shelf: None
+    behind: Callable[[str], bool] = lambda relative: False
 
 
 @dataclass(slots=True)
 class Variant:
-    """One representation: its bytes (None where the file is too large to keep) and its prebuilt headers."""
+    """One representation: its bytes (None where the file is too large to keep) and its prebuilt headers.
+
+    status      200, or 204 where there is nothing to send
+    """
 
     body: bytes | None
     path: Path
@@ -75,6 +82,7 @@ class Variant:
     etag: bytes
     ok: Headers
     unchanged: Headers
+    status: int = 200
 
 
 @dataclass(slots=True)
@@ -175,6 +183,16 @@ def _variant(record: Record, coding: str, body: bytes | None, path: Path, size: 
         ok.append((b"content-encoding", coding.encode()))
     unchanged = [pair for pair in headers if pair[0] != b"content-type"]
     return Variant(body, path, size, etag, ok, unchanged)
+
+
+def variant_of(record: Record, coding: str, body: bytes | None, path: Path) -> Variant:
+    """The representation of bytes that lie in no file of their own; without any it is 204, no content."""
+    if body is None:
+        headers = [pair for pair in record.shared if pair[0] != b"content-type"]
+        return Variant(b"", path, 0, _tag([]), headers, headers, 204)
+    made = _variant(record, coding, body, path, len(body), _tag([coding.encode(), body]))
+    made.ok = [pair for pair in made.ok if pair[0] != b"accept-ranges"]
+    return made
 
 
 def _tag(pieces: Iterator[bytes] | list[bytes]) -> bytes:

@@ -50,7 +50,7 @@ class TilePath:
         path = local_path(scope)
         end = path.find("/", 1)
         shelf = self.shelves.get(path[: end + 1]) if end > 0 else None
-        if shelf is None:
+        if shelf is None or shelf.behind(path[end + 1 :]):
             await self._behind(path, scope, receive, send)
             return
         self.answers += 1
@@ -99,9 +99,9 @@ class TilePath:
         name = relative + "index.html" if relative == "" or relative.endswith("/") else relative
         try:
             file = locate(shelf.root, name)
-            if file is None:
+            record = open_record(file, name, shelf) if file is not None else shelf.made(name, shelf)
+            if record is None:
                 return None
-            record = open_record(file, name, shelf)
         except (OSError, ValueError):
             # Gone between two calls, a name too long for the disk, or one no file can have.
             return None
@@ -126,11 +126,11 @@ async def _answer(
     if if_none_match is not None and matches(if_none_match, variant.etag):
         await _send(send, 304, variant.unchanged, b"")
     elif scope["method"] == "HEAD":
-        await _send(send, 200, variant.ok, b"")
+        await _send(send, variant.status, variant.ok, b"")
     elif ranged and asked.get(b"if-range", variant.etag) == variant.etag:
         await _answer_range(send, scope, shelf, variant, asked[b"range"])
     elif variant.body is not None:
-        await _send(send, 200, variant.ok, variant.body)
+        await _send(send, variant.status, variant.ok, variant.body)
     else:
         await _send_file(send, 200, variant.ok, variant, 0, variant.size - 1)
 

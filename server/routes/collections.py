@@ -19,6 +19,7 @@ from server.deps import Context, Here, Language, columns_of, known_parameters, l
 from server.errors import ParameterError
 from server.features import Collection
 from server.lookup.evidence import evidence_of
+from server.routes.maps import has_tiles
 from twin.errors import NotFoundError
 from twin.features import FEATURE_CLASSES
 from twin.grid import Bounds
@@ -214,6 +215,9 @@ def _card(request: Request, here: Context, collection: Collection, item: Item, l
             link(request, "http://www.opengis.net/def/rel/ogc/1.0/queryables", f"{path}/queryables", SCHEMA),
         ],
     }
+    if has_tiles(here, item):
+        path = f"{path}/tiles"
+        card["links"].append(link(request, "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector", path))
     if box is not None:
         card["extent"] = {"spatial": {"bbox": [list(box)], "crs": geo.CRS84}}
     return card
