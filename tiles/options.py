@@ -13,7 +13,9 @@ class TextureTiles:
 
     pictures: bool = option(True, doc="Faces wear the pictures that were delivered with them.")
     texel: float = option(0.1, unit="m", min=0.005, max=10.0, doc="A pixel of a picture is no finer than this.")
-    side: int = option(2048, min=64, max=8192, doc="Most pixels of a tile's picture along a side.")
+    side: int = option(
+        2048, choices=(256, 512, 1024, 2048, 4096, 8192), doc="Most pixels of a tile's picture along a side."
+    )
     most_bytes: int = option(1_500_000, unit="B", min=10_000, max=10_000_000, doc="Most bytes of a tile's picture.")
     quality: int = option(75, min=1, max=100, doc="WebP quality of a tile's picture.")
 

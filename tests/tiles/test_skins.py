@@ -136,6 +136,7 @@ def test_parts_keep_their_distance():
     assert taken.max() == 1
     assert taken.sum() == (found.boxes[:, 2:] + 2 * MARGIN).prod(axis=1).sum()
     assert max(found.width, found.height) <= 1024
+    assert {side.bit_count() for side in (found.width, found.height)} == {1}
 
 
 def test_from_afar_a_building_has_the_mean_colour_of_what_it_wears():
@@ -173,7 +174,7 @@ def test_a_tile_holds_the_picture_beside_the_rest(tmp_path, whole):
 
 
 def test_what_wears_pictures_asks_for_its_share_of_an_atlas():
-    options = TextureTiles(texel=0.1, side=1000)
+    options = TextureTiles(texel=0.1, side=1024)
     asked = weight(wall(n=2), options)
-    assert asked == pytest.approx(100.0 / 0.01 / (0.6 * 1000**2))
+    assert asked == pytest.approx(100.0 / 0.01 / (0.6 * 1024**2))
     assert not weight(wall(), replace(options, pictures=False)).any()

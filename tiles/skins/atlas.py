@@ -20,7 +20,6 @@ MARGIN = 4
 """Pixels of its own edge around every part: smaller copies of the atlas halve it twice before parts meet."""
 
 _FULL, _SHRINK, _TRIES = 0.85, 0.85, 24
-_STEP = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +65,31 @@ def layout(wanted: Floats, side: int) -> Layout:
 
 
 def _shelves(size: Integers, side: int) -> Layout:
+    """Shelves as wide as makes the atlas smallest; its sides are powers of two, or the client would stretch it."""
     outer = size + 2 * MARGIN
-    width = int(min(side, max(outer[:, 0].max(), np.ceil(np.sqrt(outer.prod(axis=1).sum() / _FULL)))))
+    least = _power(int(outer[:, 0].max()))
+    widths = [least]
+    while 2 * widths[-1] <= max(side, least):
+        widths.append(2 * widths[-1])
+    order = np.lexsort((np.arange(len(size)), -outer[:, 0], -outer[:, 1])).tolist()
+    tried = [_shelved(size, order, width) for width in widths]
+    return min(tried, key=lambda found: (found.height > side, found.width * found.height, found.height))
+
+
+def _shelved(size: Integers, order: list[int], width: int) -> Layout:
     boxes = np.zeros((len(size), 4), np.int64)
     x = y = tall = 0
-    for row in np.lexsort((np.arange(len(size)), -outer[:, 0], -outer[:, 1])).tolist():
-        w, h = outer[row].tolist()
+    for row in order:
+        w, h = (size[row] + 2 * MARGIN).tolist()
         if x + w > width:
             x, y, tall = 0, y + tall, 0
         boxes[row] = (x + MARGIN, y + MARGIN, *size[row].tolist())
         x, tall = x + w, max(tall, h)
-    return Layout(-(-width // _STEP) * _STEP, -(-(y + tall) // _STEP) * _STEP, boxes)
+    return Layout(width, _power(y + tall), boxes)
+
+
+def _power(pixels: int) -> int:
+    return 1 << max(pixels - 1, 0).bit_length()
 
 
 def paste(atlas: Image.Image, picture: Image.Image, part: Part, box: Sequence[int]) -> tuple[float, float, float]:
