@@ -16,13 +16,9 @@ import twin
 from twin import finding, pipeline, template
 from twin.errors import OptionsError, TwinError
 from twin.options import describe_options
-from twin.outcome import Report, cause_of
+from twin.outcome import Report, report_as_text
 from twin.progress import Progress
 from twin.workers import Workers
-
-LISTED = 20
-NAMED = 4
-_SERIOUS = ("failed", "skipped", "fallback", "done")
 
 GUIDE = """\
 typical use:
@@ -32,6 +28,7 @@ typical use:
   twin run mycity               ingest -> l2 -> l3 -> zones -> tiles; only what is out of date
   twin serve mycity             viewer, 3D Tiles, OGC API and live layers
   twin check mycity             open everything that was written and check it
+  twin check --tileset PLACE    check any 3D Tiles: a file, a folder, a .3tz archive, an address
 exit codes: 0 done, 1 done with failures listed, 2 bad input or usage
 """
 
@@ -122,9 +119,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     serve = verb("serve", "serve what is there; live layers on", _serve)
     _add_serving(serve)
     _add_fetching(verb("fetch", "download open data for a place and declare it in city.toml", _fetch))
-    check = verb("check", "open everything that was written and check it", _check)
-    check.add_argument("--json", action="store_true", help="print the reports as JSON")
-    check.add_argument("--workers", type=int, default=_cores(), help="processes (default: all cores)")
+    _add_checking(verb("check", "open everything that was written and check it", _check, "."))
     changes = verb("changes", "what a delivery of a layer added, removed and changed", _changes)
     changes.add_argument("layer", metavar="LAYER", help="name of the layer, as `twin info` shows it")
     changes.add_argument("--from", dest="old", type=int, metavar="N", help="version (default: the one before)")
@@ -156,6 +151,19 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     export.add_argument("--classes", default="", help="as building,relief,road,tree (city models; default all)")
     export.add_argument("--lod", type=float, default=9.9, help="highest level of detail (city models; default all)")
     export.add_argument("out", metavar="OUT", help="file to write")
+
+
+def _add_checking(check: argparse.ArgumentParser) -> None:
+    check.add_argument(
+        "--tileset",
+        default="",
+        metavar="PLACE",
+        help="any tileset instead of a city: tileset.json, its folder, a .3tz archive, or an http(s) address",
+    )
+    check.add_argument("--most", type=int, default=1_000_000, help="files of the tileset at most (default 1000000)")
+    check.add_argument("--seconds", type=float, default=3600.0, help="time for the tileset at most (default 3600)")
+    check.add_argument("--json", action="store_true", help="print the reports as JSON")
+    check.add_argument("--workers", type=int, default=_cores(), help="processes (default: all cores)")
 
 
 def _add_finding(verb: Callable[..., argparse.ArgumentParser]) -> None:
@@ -275,9 +283,11 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    city = twin.open(args.dir)
     with Progress() as progress, Workers(args.workers, progress) as workers:
-        reports = pipeline.check(city, workers)
+        if args.tileset:
+            reports = [pipeline.check_tileset(args.tileset, workers, args.most, args.seconds)]
+        else:
+            reports = pipeline.check(twin.open(args.dir), workers)
     return _print_reports(reports, args.json)
 
 
@@ -377,23 +387,8 @@ def _print_reports(reports: list[Report], as_json: bool) -> int:
         print(json.dumps([report.as_dict() for report in reports], ensure_ascii=False, indent=1))
     else:
         for report in reports:
-            _print_report(report)
+            print(report_as_text(report))
     return 1 if any(report.failed for report in reports) else 0
-
-
-def _print_report(report: Report) -> None:
-    words = ", ".join(f"{report.count(s)} {s}" for s in ("done", "fallback", "skipped", "failed") if report.count(s))
-    print(f"{report.stage}: {words or 'nothing to do'}")
-    for line in report.warnings:
-        print(f"  ! {line}")
-    groups: dict[tuple[str, str], list[str]] = {}
-    for outcome in sorted(report.outcomes, key=lambda o: (_SERIOUS.index(o.status), o.reason, o.oid)):
-        groups.setdefault((outcome.status, cause_of(outcome.reason)), []).append(outcome.oid)
-    for (status, reason), oids in list(groups.items())[:LISTED]:
-        more = f" ... {len(oids)} in all" if len(oids) > NAMED else ""
-        print(f"  {status}: {reason}: {', '.join(oids[:NAMED])}{more}")
-    if len(groups) > LISTED:
-        print(f"  ... {len(groups) - LISTED} more reasons; --json prints every item")
 
 
 if __name__ == "__main__":

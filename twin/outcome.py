@@ -9,6 +9,12 @@ from typing import Any, Literal, get_args
 Status = Literal["done", "fallback", "skipped", "failed"]
 _STATUSES: tuple[Status, ...] = get_args(Status)
 
+LISTED = 20
+"""Reasons of a report that its text lists."""
+
+NAMED = 4
+"""Items of each reason that are named."""
+
 
 def cause_of(reason: str) -> str:
     """A reason of the form "Chinese / English: figures" without its figures, so that the same cause counts as one.
@@ -86,3 +92,18 @@ def merge_reports(stage: str, reports: Iterable[Report]) -> Report:
         figures=figures,
         warnings=tuple(line for part in parts for line in part.warnings),
     )
+
+
+def report_as_text(report: Report) -> str:
+    """The report for a person: the tally, the warnings, and the items of each reason, a few by name."""
+    words = ", ".join(f"{report.count(s)} {s}" for s in _STATUSES if report.count(s))
+    lines = [f"{report.stage}: {words or 'nothing to do'}", *(f"  ! {line}" for line in report.warnings)]
+    groups: dict[tuple[str, str], list[str]] = {}
+    for outcome in sorted(report.outcomes, key=lambda o: (-_STATUSES.index(o.status), o.reason, o.oid)):
+        groups.setdefault((outcome.status, cause_of(outcome.reason)), []).append(outcome.oid)
+    for (status, reason), oids in list(groups.items())[:LISTED]:
+        more = f" ... {len(oids)} in all" if len(oids) > NAMED else ""
+        lines.append(f"  {status}: {reason}: {', '.join(oids[:NAMED])}{more}")
+    if len(groups) > LISTED:
+        lines.append(f"  ... {len(groups) - LISTED} more reasons; --json prints every item")
+    return "\n".join(lines)

@@ -264,8 +264,18 @@ def check(city: City, workers: Workers) -> list[Report]:
     if city.store.has("model", "citymodel"):
         reports.append(_check_delivered(city))
     if city.store.current_tiles() is not None or city.store.stamp("tiles"):
-        reports.append(check_tiles(city))
+        reports.append(check_tiles(city, workers))
     return reports
+
+
+def check_tileset(place: str, workers: Workers, most: int, seconds: float) -> Report:
+    """What is wrong with any tileset: a tileset.json, a folder with one, a .3tz archive, or an http(s) address.
+
+    most, seconds   files and time at most; a check that stops there says so
+    """
+    from tiles.validity import check_tileset as check_any
+
+    return check_any(place, workers, most, seconds)
 
 
 def _check_delivered(city: City) -> Report:

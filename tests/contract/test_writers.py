@@ -11,14 +11,15 @@ from affine import Affine
 from tests.tiles.scenes import DATONG, town
 from tiles import ancient, models
 from tiles.checks.findings import Findings
-from tiles.checks.ground import check_copies, check_imagery, check_terrain
-from tiles.checks.tileset import Walk, walk_tileset
+from tiles.checks.ground import check_imagery, check_terrain
+from tiles.checks.shelf import check_files
 from tiles.imagery import pyramid as imagery
 from tiles.lod import build as lod
 from tiles.options import ImageTiles, ModelTiles, TerrainTiles
 from tiles.scheme.tilesets import write_tileset
 from tiles.shelf import Shelf
 from tiles.terrain import pyramid
+from tiles.validity import check_tileset
 from twin.grid import GeoBox, Raster
 from twin.lineage import Lineage
 from twin.store.folder import FolderStore
@@ -70,10 +71,10 @@ def test_what_it_writes_passes_our_check(name, tmp_path):
     found = Findings(name)
     WRITERS[name](tmp_path / "out", Workers(1))
     for tileset in (tmp_path / "out").rglob("tileset.json"):
-        walk_tileset(tileset, Walk(found, tmp_path))
+        assert check_tileset(tileset).outcomes == ()
     if name == "terrain":
         check_terrain(tmp_path / "out/terrain", found)
-    check_copies(tmp_path / "out", found)
+    check_files(tmp_path / "out", Workers(1), found)
     assert found.faults == []
     assert digests(tmp_path / "out")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 
 from tiles.gltf import glb
@@ -12,6 +15,9 @@ pytestmark = pytest.mark.real
 
 SAMPLES = (
     "1.1/BoundingBoxTests/0_0_0-1_1_2",
+    "1.1/BoundingBoxTests/0_0_0-1_2_1",
+    "1.1/BoundingBoxTests/0_0_0-2_1_1",
+    "1.1/BoundingBoxTests/0_0_2-1_1_4",
     "1.1/BoundingBoxTests/0_2_0-1_4_1",
     "1.1/BoundingBoxTests/2_0_0-4_1_1",
     "1.1/TilesetWithFullMetadata",
@@ -44,14 +50,29 @@ def test_a_sound_sample_has_no_fault(samples, name):
 def test_a_point_five_millimetres_over_its_box_is_found(samples):
     # The sample's box ends at 0.1 m and its points at 0.105 m, as the accessor's own maximum says.
     report = check_tileset(samples / "1.1/MultipleContents")
-    assert [(o.oid, o.reason[:27]) for o in report.outcomes] == [("planePoints.glb", "a vertex lies 0.005 m outsi")]
+    where = "planePoints.glb (tileset.json#root)"
+    assert [(o.oid, o.reason[:27]) for o in report.outcomes] == [(where, "a vertex lies 0.005 m outsi")]
 
 
-@pytest.mark.parametrize("name", ["SparseImplicitQuadtree", "SparseImplicitOctree"])
-def test_implicit_tilings_are_checked_by_their_structure(samples, name):
-    report = check_tileset(samples / "1.1" / name)
+@pytest.mark.parametrize(("name", "tiles", "contents"), [("Quadtree", 63, 32), ("Octree", 58, 31)])
+def test_implicit_samples_are_walked_to_the_last_tile(samples, name, tiles, contents):
+    folder = samples / f"1.1/SparseImplicit{name}"
+    report = check_tileset(folder)
     assert report.outcomes == ()
-    assert "structure only" in report.warnings[0]
+    assert report.figures["implicit_tiles"] == tiles
+    assert report.figures["subtrees"] == len(list(folder.glob("subtrees/*")))
+    assert report.figures["contents"] == contents == len(list(folder.glob("content/*")))
+
+
+def test_instances_of_the_sample_are_inside_its_box(samples, tmp_path):
+    source = samples / "glTF/GpuInstancesMetadata"
+    report = check_tileset(source)
+    assert report.figures["instances"] == 10
+    document = json.loads((source / "tileset.json").read_text())
+    document["root"]["boundingVolume"]["box"][3] -= 0.5
+    shutil.copy(source / "GpuInstancesMetadata.gltf", tmp_path)
+    (tmp_path / "tileset.json").write_text(json.dumps(document))
+    assert "m outside the volume of tileset.json#root" in check_tileset(tmp_path).outcomes[0].reason
 
 
 def test_every_content_of_the_implicit_samples_opens(samples):

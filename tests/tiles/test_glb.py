@@ -183,7 +183,7 @@ def test_a_packed_file_says_so_and_is_half_the_size():
 
 def test_a_packed_tile_is_checked_like_any_other():
     found = Findings("check")
-    points = check_gltf(glb.read(encoded(town(50))[0]), found)
+    points = check_gltf(glb.read(encoded(town(50))[0]), None, found).points
     assert not found.faults
     assert len(points) == 50 * 20
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import brotli
 import numpy as np
 from numpy.typing import NDArray
 from PIL import UnidentifiedImageError
 
-from tiles.checks.findings import Findings
-from tiles.checks.tileset import read_json
+from tiles.checks.findings import Findings, load_json
 from tiles.imagery.mosaic import readable
 from tiles.imagery.places import tile_range
 from tiles.terrain import quantized_mesh
@@ -34,7 +31,7 @@ Edges = Mapping[str, NDArray[np.float64]]
 
 def check_terrain(folder: Path, found: Findings) -> None:
     """Check layer.json and every tile that it says is available."""
-    layer = read_json(folder / "layer.json", "terrain/layer.json", found)
+    layer = load_json(folder / "layer.json", "terrain/layer.json", found)
     if layer is None:
         return
     for key, value in _FIELDS.items():
@@ -124,18 +121,3 @@ def check_imagery(folder: Path, layers: Sequence[Mapping[str, Any]], found: Find
             found.count("imagery_tiles")
         except (OSError, UnidentifiedImageError) as error:
             found.fault(where, f"does not open: {error}")
-
-
-def check_copies(folder: Path, found: Findings) -> None:
-    """Every compressed copy holds the bytes of the file beside it."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix not in (".gz", ".br"):
-            continue
-        where = str(path.relative_to(folder))
-        try:
-            packed = path.read_bytes()
-            whole = gzip.decompress(packed) if path.suffix == ".gz" else brotli.decompress(packed)
-            found.require(whole == path.with_suffix("").read_bytes(), where, "differs from the file beside it")
-        except (OSError, EOFError, brotli.error) as error:
-            found.fault(where, f"does not unpack: {error}")
-        found.count("compressed_copies")

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tiles.checks.findings import Findings
-from tiles.checks.tileset import read_json
+from tiles.checks.findings import Findings, load_json
 from tiles.gltf import glb
 from twin.errors import SourceError
 
@@ -16,7 +15,7 @@ def check_points(folder: Path, entry: Mapping[str, Any], wanted: int | None, fou
     """Points that the tiles hold against `wanted`, those of the store; None where there is no store to compare with."""
     where = str(entry["url"])
     path = folder / where
-    document = read_json(path, where, found)
+    document = load_json(path, where, found)
     if document is None:
         return
     held = 0
@@ -46,7 +45,7 @@ def _contents(path: Path, root: Mapping[str, Any], where: str, found: Findings) 
         stack += tile.get("children", [])
         file = path.parent / tile.get("content", {}).get("uri", "")
         if file.suffix == ".json" and file.is_file():
-            document = read_json(file, where, found)
+            document = load_json(file, where, found)
             if document is not None:
                 yield from _contents(file, document["root"], where, found)
         elif file.is_file():

@@ -13,8 +13,7 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from tiles.checks.findings import Findings
-from tiles.checks.tileset import read_json
+from tiles.checks.findings import Findings, load_json
 from tiles.vector import kernels
 from tiles.vector.classes import sources
 from tiles.vector.decode import FAULTS, TileLayer, layers_of, read_layer
@@ -182,13 +181,13 @@ def _valid(layer: TileLayer) -> NDArray[np.bool_]:
 
 
 def _check_documents(folder: Path, told: Mapping[str, Any], found: Findings) -> None:
-    document = read_json(folder / told["tilejson"], str(told["tilejson"]), found)
+    document = load_json(folder / told["tilejson"], str(told["tilejson"]), found)
     if document is not None:
         names = [layer.get("id") for layer in document.get("vector_layers", [])]
         found.require(document.get("tilejson") == "3.0.0", str(told["tilejson"]), "is no TileJSON 3.0.0")
         found.require(names == told["layers"], str(told["tilejson"]), f"vector_layers are {names}")
     for where in told["styles"].values():
-        style = read_json(folder / where, where, found)
+        style = load_json(folder / where, where, found)
         if style is None:
             continue
         found.require(style.get("version") == 8, where, "is no style of version 8")

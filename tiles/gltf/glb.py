@@ -328,3 +328,11 @@ def _item(items: Any, index: int, what: str) -> Any:
     if not 0 <= index < len(items):
         raise SourceError(f"{what} {index} does not exist; there are {len(items)}")
     return items[index]
+
+
+def opened(document: Mapping[str, Any], binary: bytes, fetch: Callable[[str], bytes], where: str) -> Gltf:
+    """The glTF of a document that was read elsewhere; `fetch` gives the bytes of a buffer by its uri.
+
+    raises  SourceError where a buffer is missing or cut
+    """
+    return Gltf(document, _buffers(document, binary, fetch), where)

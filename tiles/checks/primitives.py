@@ -1,0 +1,203 @@
+"""Checks of a mesh primitive: accessors, indices, triangles, feature ids, properties of vertices and of textures.
+
+source  glTF 2.0.1; Cesium EXT_structural_metadata
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tiles.checks.findings import Findings
+from tiles.checks.ids import check_coordinates, check_vertex_ids, texture_pixels
+from tiles.checks.schema import COMPONENTS, WIDTHS
+from tiles.gltf.glb import COMPONENT_DTYPES, Gltf
+from twin.errors import SourceError
+
+Floats = NDArray[np.float64]
+
+_METADATA = "EXT_structural_metadata"
+_TRIANGLES = 4
+_STRIDES = range(4, 253, 4)
+_TEXTURE_BYTES = {"UINT8": 1, "INT8": 1, "UINT16": 2, "INT16": 2, "UINT32": 4, "INT32": 4, "FLOAT32": 4}
+
+
+def check_primitive(
+    gltf: Gltf, primitive: Mapping[str, Any], found: Findings, strict: bool
+) -> tuple[Floats, NDArray[np.int64]]:
+    """(vertices (n, 3) f8 in the mesh's axes, triangles (m, 3)); SourceError where an accessor cannot be read."""
+    where, attributes, accessors = gltf.where, primitive["attributes"], gltf.document.get("accessors", [])
+    none = np.zeros((0, 3)), np.zeros((0, 3), np.int64)
+    if not found.require("POSITION" in attributes, where, "a primitive has no POSITION", "GLTF_INVALID"):
+        return none
+    used = [*attributes.values(), *([primitive["indices"]] if "indices" in primitive else [])]
+    lost = [index for index in used if not 0 <= index < len(accessors)]
+    if not found.require(not lost, where, f"accessors {lost} do not exist", "GLTF_INVALID"):
+        return none
+    found.require(
+        primitive.get("mode", _TRIANGLES) in range(7), where, f"mode is {primitive.get('mode')!r}", "GLTF_INVALID"
+    )
+    if any("sparse" in accessors[index] for index in used):
+        found.remark("sparse accessors are not opened; their geometry is not checked")
+        return none
+    position = gltf.accessor(attributes["POSITION"])
+    found.require(
+        {"min", "max"} <= accessors[attributes["POSITION"]].keys(),
+        where,
+        "POSITION has no min and max",
+        "GLTF_INVALID",
+    )
+    for name, index in attributes.items():
+        _attribute(gltf, name, index, len(position), found)
+    points = gltf.normalized(attributes["POSITION"])
+    if not found.require(
+        np.isfinite(points).all(), where, "POSITION holds a number that is not finite", "GLTF_INVALID"
+    ):
+        return none
+    triangles = _indices(gltf, primitive, points, found, strict)
+    check_vertex_ids(gltf, primitive, len(points), found)
+    _properties(gltf, primitive, found)
+    found.count("vertices", len(points))
+    return points, triangles
+
+
+def _attribute(gltf: Gltf, name: str, index: int, n: int, found: Findings) -> None:
+    where, accessor = gltf.where, gltf.document["accessors"][index]
+    values = gltf.accessor(index)
+    found.require(len(values) == n, where, f"{name} has {len(values)} of {n} vertices", "GLTF_INVALID")
+    view = gltf.document["bufferViews"][accessor.get("bufferView", 0)]
+    stride = view.get("byteStride", values.itemsize * (values.shape[1] if values.ndim > 1 else 1))
+    found.require(
+        stride % 4 == 0, where, f"elements of {name} are not aligned to four bytes ({stride})", "GLTF_INVALID"
+    )
+    if "byteStride" in view:
+        found.require(stride in _STRIDES, where, f"byteStride of {name} is {stride}", "GLTF_INVALID")
+    _bounds(gltf, name, accessor, values, found)
+
+
+def _bounds(gltf: Gltf, name: str, accessor: Mapping[str, Any], values: NDArray[Any], found: Findings) -> None:
+    """Where min and max are told, they are those of the data."""
+    if not ("min" in accessor and "max" in accessor and len(values)):
+        return
+    exact = np.array([values.min(axis=0), values.max(axis=0)]).reshape(2, -1)
+    told = np.array([accessor["min"], accessor["max"]], dtype=np.float64)
+    fits = told.shape == exact.shape and np.array_equal(told.astype(values.dtype), exact)
+    words = f"{name} min and max are not those of the data, {exact.tolist()}"
+    found.require(fits, gltf.where, words, "GLTF_INVALID")
+
+
+def _indices(
+    gltf: Gltf, primitive: Mapping[str, Any], points: Floats, found: Findings, strict: bool
+) -> NDArray[np.int64]:
+    where = gltf.where
+    index = np.arange(len(points))
+    if "indices" in primitive:
+        entry = gltf.document["accessors"][primitive["indices"]]
+        unsigned = entry.get("componentType") in (5121, 5123, 5125) and entry.get("type") == "SCALAR"
+        found.require(unsigned, where, "indices are no unsigned scalars", "GLTF_INVALID")
+        stored = gltf.accessor(primitive["indices"])
+        _bounds(gltf, "indices", entry, stored, found)
+        index = stored.astype(np.int64)
+    inside = index.size == 0 or (int(index.max()) < len(points) and int(index.min()) >= 0)
+    found.require(inside, where, "an index runs over the vertices", "GLTF_INVALID")
+    if primitive.get("mode", _TRIANGLES) != _TRIANGLES or not inside:
+        return np.zeros((0, 3), np.int64)
+    if not found.require(len(index) % 3 == 0, where, f"{len(index)} indices are no whole triangles", "GLTF_INVALID"):
+        return np.zeros((0, 3), np.int64)
+    corners = index.reshape(-1, 3)
+    found.count("triangles", len(corners))
+    a, b, c = (points[corners[:, k]] for k in range(3))
+    flat = int((np.linalg.norm(np.cross(b - a, c - a), axis=1) == 0.0).sum())
+    if flat and strict:
+        found.fault(where, f"{flat} triangles have no area", "GLTF_INVALID")
+    elif flat:
+        found.count("triangles_without_area", flat)
+    return corners
+
+
+def _properties(gltf: Gltf, primitive: Mapping[str, Any], found: Findings) -> None:
+    """Property textures and attributes that the primitive names."""
+    told = primitive.get("extensions", {}).get(_METADATA, {})
+    extension = gltf.document.get("extensions", {}).get(_METADATA, {})
+    schema, where = extension.get("schema", {}), gltf.where
+    for index in told.get("propertyTextures", []):
+        tables = extension.get("propertyTextures", [])
+        if found.require(index < len(tables), where, f"no property texture {index}", "IDENTIFIER_NOT_FOUND"):
+            for entry in tables[index].get("properties", {}).values():
+                check_coordinates(gltf, primitive, entry, found)
+    for index in told.get("propertyAttributes", []):
+        tables = extension.get("propertyAttributes", [])
+        if not found.require(index < len(tables), where, f"no property attribute {index}", "IDENTIFIER_NOT_FOUND"):
+            continue
+        described = schema.get("classes", {}).get(tables[index].get("class"), {}).get("properties", {})
+        for name, entry in tables[index].get("properties", {}).items():
+            _property_attribute(gltf, primitive, (name, described.get(name, {})), entry, found)
+
+
+def _property_attribute(
+    gltf: Gltf,
+    primitive: Mapping[str, Any],
+    described: tuple[str, Mapping[str, Any]],
+    entry: Mapping[str, Any],
+    found: Findings,
+) -> None:
+    name, prop = described
+    where, attribute = gltf.where, entry.get("attribute", "")
+    if not found.require(
+        attribute in primitive["attributes"], where, f"{attribute!r} is named but not there", "IDENTIFIER_NOT_FOUND"
+    ):
+        return
+    accessor = gltf.document["accessors"][primitive["attributes"][attribute]]
+    if "componentType" in prop:
+        same = COMPONENTS.get(prop["componentType"]) == COMPONENT_DTYPES[accessor["componentType"]]
+        fits = same and WIDTHS.get(prop.get("type", ""), 0) == WIDTHS.get(accessor["type"], -1)
+        found.require(
+            fits, where, f"property {name} and attribute {attribute} differ in type", "INVALID_METADATA_PROPERTY_TYPE"
+        )
+
+
+def check_texture_tables(gltf: Gltf, schema: Mapping[str, Any], found: Findings) -> None:
+    """Property textures and attributes against their classes; pictures opened."""
+    extension = gltf.document["extensions"][_METADATA]
+    for kind in ("propertyTextures", "propertyAttributes"):
+        for index, table in enumerate(extension.get(kind, [])):
+            where = f"{gltf.where}: {kind}[{index}]"
+            described = schema.get("classes", {}).get(table.get("class"))
+            if not found.require(
+                described is not None, where, f"there is no class {table.get('class')!r}", "IDENTIFIER_NOT_FOUND"
+            ):
+                continue
+            for name, entry in table.get("properties", {}).items():
+                prop = (described or {}).get("properties", {}).get(name)
+                known = found.require(prop is not None, where, f"its class has no {name}", "IDENTIFIER_NOT_FOUND")
+                if known and kind == "propertyTextures":
+                    _property_texture(gltf, prop, entry, where, found)
+                elif known:
+                    found.require(
+                        str(entry.get("attribute", "")).startswith("_"),
+                        where,
+                        f"attribute {entry.get('attribute')!r} of {name} does not start with _",
+                        "STRING_PATTERN_MISMATCH",
+                    )
+
+
+def _property_texture(
+    gltf: Gltf, prop: Mapping[str, Any], entry: Mapping[str, Any], where: str, found: Findings
+) -> None:
+    channels = entry.get("channels", [0])
+    try:
+        texture_pixels(gltf, entry, channels, found)
+    except SourceError as error:
+        found.fault(where, str(error), "GLTF_INVALID")
+    component = prop.get("componentType")
+    if component in _TEXTURE_BYTES and prop.get("type") in WIDTHS:
+        wanted = _TEXTURE_BYTES[component] * WIDTHS[prop["type"]] * int(prop.get("count", 1))
+        found.require(
+            wanted == len(channels),
+            where,
+            f"{len(channels)} channels for a value of {wanted} bytes",
+            "INVALID_METADATA_PROPERTY_TYPE",
+        )
