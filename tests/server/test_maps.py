@@ -13,7 +13,7 @@ from server.app import create_app
 from server.fast.archives import range_of
 from tests.server.asgi import ask, raw
 from tests.server.conftest import LONLAT, SETTINGS, write_layers
-from tiles.imagery import tile_at
+from tiles.imagery.places import tile_at
 from tiles.options import VectorTiles
 from tiles.vector.build import build_vector
 from twin.workers import Workers

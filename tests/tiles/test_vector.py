@@ -19,7 +19,7 @@ import twin
 from tests.tiles.scenes import DATONG
 from tiles.checks.findings import Findings
 from tiles.checks.vector import check_shown, check_vector
-from tiles.imagery import tile_at
+from tiles.imagery.places import tile_at
 from tiles.options import TerrainTiles, TileOptions, VectorTiles
 from tiles.publish import build
 from tiles.validity import check_tiles
