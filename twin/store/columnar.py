@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +51,34 @@ def write_solids(path: Path, batches: Iterable[tuple[str, Solids]], skinned: boo
 
 def read_solids(path: Path, frame: Frame, cells: Iterable[str] | None = None) -> Iterator[tuple[str, Solids]]:
     """(cell, solids) of all or the named cells, in the order they were written."""
-    wanted = None if cells is None else set(cells)
+    places = _places(path, cells)
     with pa.memory_map(str(path)) as source:
         reader = _reader(source, path)
-        for place in range(reader.num_record_batches):
+        for place in range(reader.num_record_batches) if places is None else places:
             batch, metadata = reader.get_batch_with_custom_metadata(place)
-            cell = metadata[b"cell"].decode()
-            if wanted is None or cell in wanted:
-                solids = _solids_from_batch(batch, frame)
-                yield cell, replace(solids, skin=_skin_from_batch(batch, metadata.get(b"textures")))
+            solids = _solids_from_batch(batch, frame)
+            yield metadata[b"cell"].decode(), replace(solids, skin=_skin_from_batch(batch, metadata.get(b"textures")))
+
+
+def _places(path: Path, cells: Iterable[str] | None) -> list[int] | None:
+    """Where in the file the named cells are, in the order they were written; None for all of it."""
+    if cells is None:
+        return None
+    stat = path.stat()
+    known = _table_of_cells(path, stat.st_mtime_ns, stat.st_ino)
+    return sorted(place for cell in set(cells) for place in known.get(cell, ()))
+
+
+@lru_cache(maxsize=8)
+def _table_of_cells(path: Path, changed: int, inode: int) -> Mapping[str, list[int]]:
+    """Name of a cell -> its places in the file as it was at that moment; a city is asked for its cells one by one."""
+    with pa.memory_map(str(path)) as source:
+        reader = _reader(source, path)
+        names = [reader.get_batch_with_custom_metadata(k)[1][b"cell"] for k in range(reader.num_record_batches)]
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name.decode(), []).append(place)
+    return places
 
 
 def index_solids(path: Path) -> list[ModelCell]:
