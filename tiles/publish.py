@@ -22,7 +22,7 @@ from tiles.parts import NOTE, Parts, as_lines, begin
 from tiles.points import build as points
 from tiles.scheme.tilesets import lonlat_bounds, write_tileset
 from tiles.shelf import Shelf, digest
-from tiles.terrain import pyramid
+from tiles.terrain import gaps, pyramid
 from tiles.vector.build import build_vector
 from tiles.vector.classes import sources
 from twin.city import City
@@ -48,12 +48,12 @@ def build(city: City, options: TileOptions, workers: Workers) -> Report:
     """Publish whatever the store has: tilesets of models, classes and points, terrain, orthophotos, a map.
 
     Nothing is published unless all of it was written. `build.json` tells what is there: version, tilesets (id, url,
-    counts, bounds), terrain (url, levels, bounds, gap to the relief), imagery (one entry per picture: url, zooms,
-    bounds), fill (colour of the land around), painting (options by which the server paints pictures), vector (map
-    of the layers: url, archive, styles, zooms, bounds), attributions. Its urls are relative to the published folder,
-    or from the server's root. Contents of tilesets lie under the hash of their bytes beside the versions, and so does
-    every part under the digest of what it was made from; `manifest.json` names those that a version needs. A part
-    whose inputs did not change is taken over.
+    counts, bounds), terrain (url, levels, bounds, gap to the relief, gaps of buildings by level), imagery (one entry
+    per picture: url, zooms, bounds), fill (colour of the land around), painting (options by which the server paints
+    pictures), vector (map of the layers: url, archive, styles, zooms, bounds), attributions. Its urls are relative to
+    the published folder, or from the server's root. Contents of tilesets lie under the hash of their bytes beside the
+    versions, and so does every part under the digest of what it was made from; `manifest.json` names those that a
+    version needs. A part whose inputs did not change is taken over.
     raises  MissingInputError where the store has neither model, relief, orthophoto, points nor layer with a place
     """
     store = city.store
@@ -178,13 +178,21 @@ def _terrain(
     if not city.store.has("raster", "relief"):
         return None
     credit = _credit(inputs, "relief")
-    return made.take(
+    told = made.take(
         "terrain",
         [_digest(city, "raster", "relief"), credit, as_table(options.terrain)],
         lambda folder, _: pyramid.build_terrain(
             city.store.read_raster("relief"), folder, options.terrain, workers, credit
         ),
     )
+    if not city.store.has("layer", "building_l2"):
+        return told
+    measured = made.take(
+        "terrain_gaps",
+        [made.now["terrain"]["key"], _digest(city, "layer", "building_l2")],
+        lambda folder, _: {"levels": gaps.measure(city.store, "building_l2", folder / "terrain", told, workers)},
+    )
+    return told | {"gaps": measured["levels"]}
 
 
 def _pictures(
@@ -291,4 +299,6 @@ def _figures(told: dict[str, Any], pictures: dict[str, Any]) -> dict[str, Any]:
         figures |= {f"vector.{key}": told["vector"][key] for key in ("tiles", "contents", "bytes", "left_out")}
     if told["terrain"]:
         figures |= {f"terrain.{key}": told["terrain"][key] for key in ("max_level", "gap_max", "gap_p95")}
+        for row in told["terrain"].get("gaps", []):
+            figures |= {f"terrain.buildings.{row['level']}.{key}": row[key] for key in ("p50", "p95", "max")}
     return figures

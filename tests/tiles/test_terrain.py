@@ -5,17 +5,21 @@ import shutil
 
 import numpy as np
 import pytest
+import shapely
 from affine import Affine
 
 from tests.tiles.scenes import DATONG
 from tiles.checks.findings import Findings
 from tiles.checks.ground import check_terrain
 from tiles.options import TerrainTiles
+from tiles.terrain import gaps, pyramid
 from tiles.terrain import lattice as lattices
-from tiles.terrain import pyramid
 from tiles.terrain import quantized_mesh as qm
 from twin.errors import MissingInputError
+from twin.features import Layer
 from twin.grid import GeoBox, Raster
+from twin.lineage import Lineage
+from twin.store.folder import FolderStore
 from twin.workers import Workers
 
 OPTIONS = TerrainTiles(apron=600.0)
@@ -169,3 +173,35 @@ def test_a_relief_without_any_value_is_refused():
     empty = Raster(np.full((200, 200), np.nan, np.float32), relief().geobox)
     with pytest.raises(MissingInputError, match="no value"):
         lattices.lattice_of(empty, OPTIONS)
+
+
+def hill(x, y):
+    x0, y0, _ = DATONG.origin
+    return 1040.0 + 60.0 * np.exp(-((x - x0 - 200) ** 2 + (y - y0) ** 2) / 1.2e5)
+
+
+def test_heights_read_back_from_the_finest_tiles_are_those_of_the_relief(built):
+    x0, y0, _ = DATONG.origin
+    xy = np.random.default_rng(3).uniform(-600.0, 600.0, (500, 2)) + np.array([x0, y0])
+    drawn = gaps.drawn_heights(built[0], 14, OPTIONS.cells, DATONG.to_lonlat(xy)) - DATONG.geoid_undulation
+    assert np.abs(drawn - hill(*xy.T)).max() < OPTIONS.error + 0.1
+    assert np.abs(gaps.drawn_heights(built[0], 10, OPTIONS.cells, DATONG.to_lonlat(xy)) - drawn).max() > 5.0
+
+
+def test_buildings_that_float_by_half_a_metre_are_told_so_at_the_finest_level(built, tmp_path):
+    x0, y0, _ = DATONG.origin
+    at = np.random.default_rng(4).uniform(-600.0, 600.0, (200, 2)) + np.array([x0, y0])
+    at[7] += 90_000.0
+    boxes = shapely.box(at[:, 0], at[:, 1], at[:, 0] + 8.0, at[:, 1] + 6.0)
+    corners = shapely.get_coordinates(boxes).reshape(200, 5, 2)
+    base = hill(corners[..., 0], corners[..., 1]).min(axis=1) + 0.5
+    base[3] = np.nan
+    store = FolderStore(tmp_path, DATONG)
+    names = [f"b{k:03d}" for k in range(200)]
+    store.write_layer("building_l2", Layer.build("building", DATONG, names, boxes, {"base_z": base}), Lineage("code"))
+    told = gaps.measure(store, "building_l2", built[0], built[1], Workers(1))
+    assert [row["level"] for row in told] == list(range(15))
+    assert {row["buildings"] for row in told} == {198}
+    assert 0.4 < told[-1]["p50"] < 0.6
+    assert told[-1]["max"] < 0.5 + OPTIONS.error + 0.1
+    assert told[8]["p95"] > told[12]["p95"] >= told[-1]["p95"] - 0.1

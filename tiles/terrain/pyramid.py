@@ -83,6 +83,7 @@ def build_terrain(
         "url": "terrain",
         "min_level": 0,
         "max_level": finest.level,
+        "cells": options.cells,
         "bounds": [round(v, 7) for v in (west, south, east, north)],
         "tiles": int(totals[0]),
         "triangles": int(totals[1]),
