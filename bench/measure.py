@@ -31,7 +31,7 @@ def figure(name: str, value: float, unit: str, **more: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A command that ended: seconds on the clock, seconds of CPU with its children, MiB at the peak of its largest."""
+    """A command that ended: seconds on the clock, of CPU with all it started, MiB at the peak of its largest."""
 
     seconds: float
     cpu: float
@@ -41,19 +41,22 @@ class Ran:
 def run_process(command: Sequence[str], timeout: float = 900.0, env: Mapping[str, str] | None = None) -> Ran:
     """What a command took that must succeed.
 
-    The peak is VmHWM while the command runs: ru_maxrss of a child begins with what its parent held at the fork.
+    The peak is VmHWM while the command runs: ru_maxrss of a child begins with what its parent held at the fork. CPU is
+    summed over the processes that were seen: the account of the kernel leaves out workers that a fork server started.
     """
-    began, peak, ended = time.perf_counter(), 0, 0
+    began, peak, ended, cpu = time.perf_counter(), 0, 0, dict[int, float]()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
     while not ended:
         time.sleep(_LOOK)
-        peak = max(peak, *(_high_water(pid) for pid in _family(process.pid)))
+        family = list(_family(process.pid))
+        peak = max(peak, *(_high_water(pid) for pid in family))
+        cpu |= {pid: spent for pid in family if (spent := _spent(pid)) > 0.0}
         ended, status, usage = os.wait4(process.pid, os.WNOHANG)
     seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in (0, 1) or seconds > timeout:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode} after {seconds:.0f} s")
-    return Ran(seconds, usage.ru_utime + usage.ru_stime, peak / 1024.0)
+    return Ran(seconds, max(usage.ru_utime + usage.ru_stime, sum(cpu.values())), peak / 1024.0)
 
 
 def _family(pid: int) -> Iterator[int]:
@@ -74,6 +77,15 @@ def _high_water(pid: int) -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+
+
+def _spent(pid: int) -> float:
+    """Seconds of CPU of one process, its children not counted; 0 for one that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def cpu_of_server(pid: int) -> float:

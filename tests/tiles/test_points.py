@@ -146,7 +146,7 @@ def test_tiles_stay_below_their_bytes(tmp_path):
     build(city, QUICK, Workers(1))
     _, entry = published(city)
     assert entry["largest_wire_bytes"] < 20_000
-    assert entry["features"] / entry["tiles"] > 0.25 * 10_000 / 8.0
+    assert entry["features"] / entry["tiles"] > 0.25 * 10_000 / 7.0
 
 
 def test_points_without_colour_take_that_of_their_class(tmp_path):

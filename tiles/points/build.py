@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiles.classes.build import Place
 from tiles.options import PointTiles
 from tiles.points.content import write
 from tiles.points.kernels import morton, ranks
@@ -27,13 +26,16 @@ from twin.points import PointCloud, merge_points
 from twin.store.protocol import Store
 from twin.workers import Workers
 
+if TYPE_CHECKING:
+    from tiles.classes.build import Place
+
 Floats = NDArray[np.float64]
 
 NAME = "points"
 INPUT = ("points", "points")
 """(kind, name) of what is read from the store."""
 
-_PER_POINT = 8.0
+_PER_POINT = 7.0
 """Bytes on the wire of a point."""
 
 _CELL_POINTS = 500_000

@@ -1,5 +1,5 @@
 import {
-  Cesium3DTileColorBlendMode, Cesium3DTileFeature, Cesium3DTileset, Cesium3DTileStyle, Color, ShadowMode, type Scene,
+  Cesium3DTileColorBlendMode, Cesium3DTileFeature, Cesium3DTileset, Cesium3DTileStyle, Color, PointCloudShading, ShadowMode, type Scene,
 } from "cesium";
 import type { Api } from "../api.ts";
 import { GOLD, PLAIN, riskColour } from "../palette.ts";
@@ -18,8 +18,8 @@ const CONJECTURAL = new Set(["conjectural", "unknown"]);
 
 interface DetailContent { url: string; featuresLength: number; getFeature: (index: number) => Cesium3DTileFeature }
 
-/** Detailed models are heavy and have blocks to stand in for them, so they may come a little later. */
-const patience = (id: string): number => (id === "l3" ? 1.4 : 1);
+/** Detailed models are heavy and have blocks to stand in for them, so they may come a little later; points must lie closer. */
+const patience = (id: string): number => ({ l3: 1.4, points: 0.3 })[id] ?? 1;
 const BUILDINGS = ["l2", "l3"];
 const SHADOWS: Record<string, ShadowMode> = { surfaces: ShadowMode.RECEIVE_ONLY, pipes: ShadowMode.DISABLED, points: ShadowMode.DISABLED };
 
@@ -174,6 +174,12 @@ export class Models {
     set.tileFailed.addEventListener((event: { url: string; message: string }) => {
       if (!this.failures.some((failure) => failure.id === id)) this.failures.push({ id, why: event.message });
     });
+    if (id === "points") {
+      // Points have colours of their own and no features to ask; from afar they are as large as the gaps between them.
+      set.customShader = undefined;
+      set.pointCloudShading = new PointCloudShading({ attenuation: true, maximumAttenuation: 6 });
+      return;
+    }
     const scratch = new Color();
     const style = new Cesium3DTileStyle();
     const paint = {
