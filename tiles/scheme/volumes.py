@@ -5,6 +5,7 @@ source  OGC 22-025r4, 3D Tiles 1.1
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,10 +45,11 @@ class Volume:
         if self.kind == "region":
             return _outside_region(self.numbers, points)
         offset = points - self.numbers[:3]
-        worst = np.full(len(points), -math.inf)
-        for axis, length in _full_axes(self.numbers[3:].reshape(3, 3)):
-            worst = np.maximum(worst, np.abs(offset @ axis) - length)
-        return worst
+        sides = _full_axes(self.numbers[3:].reshape(3, 3))
+        if not sides:
+            return np.full(len(points), -math.inf)
+        along = np.abs(offset @ np.column_stack([axis for axis, _ in sides])) - [length for _, length in sides]
+        return functools.reduce(np.maximum, along.T)
 
     def corners(self) -> Floats:
         """Points (k, 3) at the ends of the volume: corners, and middles of the sides of a region."""
