@@ -11,6 +11,7 @@ COMPILE := $(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-a
 STAMPS := $(VENV)/stamps
 DIST := server/viewer/dist/index.html
 KHRONOS := tiles/checks/node_modules/.package-lock.json
+CLIENTS := tests/clients/node_modules/.package-lock.json
 VIEWER := $(shell find server/viewer -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := quick
@@ -21,7 +22,7 @@ quick: $(STAMPS)/test lint          ## format, lint, types, contracts, fast test
 
 test:                               ## everything; what CI runs
 	./.ci/system-packages
-	$(MAKE) --no-print-directory $(STAMPS)/test viewer $(KHRONOS) lint
+	$(MAKE) --no-print-directory $(STAMPS)/test viewer $(KHRONOS) $(CLIENTS) lint
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 demo: $(STAMPS)/run viewer          ## the sample city, from nothing to a served page
@@ -53,6 +54,10 @@ $(KHRONOS): tiles/checks/package-lock.json | $(STAMPS)/run
 	PATH="$$(./.ci/node-path):$$PATH" sh -c 'cd tiles/checks && npm ci --no-audit --no-fund'
 	touch $@
 
+$(CLIENTS): tests/clients/package-lock.json | $(STAMPS)/run
+	PATH="$$(./.ci/node-path):$$PATH" sh -c 'cd tests/clients && npm ci --no-audit --no-fund --ignore-scripts'
+	touch $@
+
 $(STAMPS)/venv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Pingcheng needs Python 3.11 or newer; make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
@@ -74,4 +79,4 @@ lock: $(STAMPS)/venv                ## the lock files anew from pyproject.toml
 	$(COMPILE) --group node -o requirements-node.lock
 
 clean:
-	rm -rf $(VENV) build *.egg-info server/viewer/dist server/viewer/node_modules tiles/checks/node_modules artifacts
+	rm -rf $(VENV) build *.egg-info server/viewer/dist server/viewer/node_modules tiles/checks/node_modules tests/clients/node_modules artifacts

@@ -48,7 +48,7 @@ BLOCKS = FeatureSchema(
         _names("evidence", "高度依据 / Evidence of the height", codes(_EVIDENCE)),
         Property("storeys", "UINT16", "层数 / Storeys above ground", no_data=0),
         _names("lod", "细节层次 / Level of detail", {UNKNOWN: 0} | _LODS),
-        Property("has_l3", "BOOLEAN", "有三级模型 / Also modelled in L3"),
+        Property("has_l3", "UINT8", "有三级模型 / Also modelled in L3", "1 where it is"),
         Property("members", "UINT32", "建筑数 / Buildings it stands for", "More than one in coarse tiles only"),
     ),
 )

@@ -111,7 +111,7 @@ def test_the_repository_speaks_of_the_project_alone(root):
 
 
 def test_lock_files_carry_no_address(root):
-    packages = [root / folder / "package-lock.json" for folder in ("server/viewer", "tiles/checks")]
+    packages = [root / folder / "package-lock.json" for folder in ("server/viewer", "tiles/checks", "tests/clients")]
     for lock in [*root.glob("requirements*.lock"), *packages]:
         text = lock.read_text(encoding="utf-8")
         assert not re.search(r'"resolved"|--index-url|--find-links', text), lock.name

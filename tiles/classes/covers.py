@@ -64,7 +64,7 @@ SURFACES = FeatureSchema(
         Property("name", "STRING", "名称 / Name", optional=True),
         Property("class", "ENUM", "类别 / Class", values=codes(_CLASSES)),
         Property("evidence", "STRING", "范围依据 / Evidence of the extent", optional=True),
-        Property("bridge", "BOOLEAN", "桥面 / On a bridge"),
+        Property("bridge", "UINT8", "桥面 / On a bridge", "1 where it is"),
         Property("area", "FLOAT32", "面积 / Area", "Square metres of this part, seen from above", no_data=-9999.0),
     ),
 )

@@ -40,6 +40,7 @@ class Property:
     """One column of a feature class.
 
     kind        "STRING", "BOOLEAN", "ENUM", or a component type such as "FLOAT32" for a number
+                (a tile with a BOOLEAN is not shown by loaders.gl 4.5, deck.gl's reader: our classes say UINT8)
     values      names of an ENUM with their codes; names not listed become "unknown"
     no_data     number that stands for a missing value; a NaN becomes it
     optional    of a STRING: "" means missing, and a column of nothing but "" is left out of the table
