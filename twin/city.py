@@ -271,7 +271,7 @@ def _store(card: StoreCard, folder: Path, city_id: str, frame: Frame) -> Store:
 
 
 def _city(file: Path, config: Mapping[str, Any]) -> City:
-    known = ("city", "frame", "view", "store", "source", *STAGE_SECTIONS)
+    known = ("city", "frame", "view", "store", "source", "package", *STAGE_SECTIONS)
     for key in config:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]

@@ -20,36 +20,6 @@ from twin.outcome import Report, report_as_text
 from twin.progress import Progress
 from twin.workers import Workers
 
-GUIDE = """\
-typical use:
-  twin demo                     make the Datong sample, run everything, open http://127.0.0.1:8000/viewer/
-  twin init mycity              write a commented city.toml; declare your sources in it
-  twin fetch mycity --bbox ...  open data for any place on Earth instead (`twin fetch --help`)
-  twin run mycity               ingest -> l2 -> l3 -> zones -> tiles; only what is out of date
-  twin serve mycity             viewer, 3D Tiles, OGC API and live layers
-  twin check mycity             open everything that was written and check it
-  twin check --tileset PLACE    check any 3D Tiles: a file, a folder, a .3tz archive, an address
-exit codes: 0 done, 1 done with failures listed, 2 bad input or usage
-"""
-
-FETCHING = """\
-what comes, and from where (licence and attribution are written into city.toml and sources/fetch.json):
-  dem         Copernicus DEM GLO-30, one-degree tiles          service copernicus-dem
-  buildings   Overture Maps footprints                         services overture-stac, overture
-  roads       Overture Maps road and rail centre lines         services overture-stac, overture
-  addresses   Overture Maps; none in mainland China            services overture-stac, overture
-  imagery     Sentinel-2 true colour, the clearest scenes      services sentinel-stac, sentinel-2
-  osm-buildings, osm-roads, osm-addresses                      service openstreetmap (extracts by Geofabrik)
-examples:
-  twin fetch datong --bbox 113.24 40.05 113.36 40.13
-  twin fetch datong --bbox 113.24 40.05 113.36 40.13 --dry-run
-  twin fetch datong --bbox 113.24 40.05 113.36 40.13 --what dem,buildings --mirror https://mirror.example/open-data
-  twin fetch datong --bbox 113.24 40.05 113.36 40.13 --what osm-addresses --extract asia/china/shanxi
-DIR gets a city.toml where it has none: CGCS2000 Gauss-Kruger in China, UTM elsewhere. Sources that are declared already
-stay as they are. Run the same command again after a break: whole files stay, parts go on where they broke off.
-Remove sources/originals to ask for newer data.
-"""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
@@ -84,7 +54,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="twin",
         description="平城 Pingcheng: a city digital twin engine.",
-        epilog=GUIDE,
+        epilog=template.GUIDE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"pingcheng {twin.__version__}")
@@ -102,7 +72,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     demo = verb("demo", "make the Datong sample, run the whole recipe, serve it, print the address", _demo, "demo")
     demo.add_argument("--scale", type=int, default=25000, help="number of building footprints (default 25000)")
     demo.add_argument("--no-serve", action="store_true", help="stop when the city is built")
-    _add_serving(demo)
+    template.add_serving(demo)
     _add_running(demo)
     verb("init", "write a commented city.toml", _init)
     whole = verb("run", "the whole recipe; does only what is out of date", _run)
@@ -117,9 +87,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
             _add_options(sub, stage)
         sub.set_defaults(only=[stage.name], stage=stage.name)
     serve = verb("serve", "serve what is there; live layers on", _serve)
-    _add_serving(serve)
-    _add_fetching(verb("fetch", "download open data for a place and declare it in city.toml", _fetch))
-    _add_checking(verb("check", "open everything that was written and check it", _check, "."))
+    template.add_serving(serve)
+    template.add_fetching(verb("fetch", "download open data for a place and declare it in city.toml", _fetch))
+    template.add_checking(verb("check", "open everything that was written and check it", _check, "."))
     changes = verb("changes", "what a delivery of a layer added, removed and changed", _changes)
     changes.add_argument("layer", metavar="LAYER", help="name of the layer, as `twin info` shows it")
     changes.add_argument("--from", dest="old", type=int, metavar="N", help="version (default: the one before)")
@@ -133,37 +103,10 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     report.add_argument(
         "--out", default="", metavar="FILE", help="page to write (default DIR/quality.html, DIR/l2.html)"
     )
-    _add_export(verb("export", "write the city in a format for others", _export))
+    template.add_export(verb("export", "write the city in a format for others", _export))
+    template.add_package(verb("package", "a signed file of an area, to be used without a network", _package))
+    template.add_unpack(verb("unpack", "verify a package and put it into DIR", _unpack))
     return parser
-
-
-def _add_export(export: argparse.ArgumentParser) -> None:
-    export.add_argument(
-        "--format",
-        required=True,
-        choices=["gpkg", "cityjson", "cityjsonseq", "pmtiles"],
-        help="gpkg: every layer in one OGC GeoPackage; cityjson: all that is modelled as CityJSON 2.0, pictures beside "
-        "it; cityjsonseq: the same, one city object a line, in bounded memory; pmtiles: every layer as vector tiles",
-    )
-    export.add_argument(
-        "--bbox", nargs=4, type=float, metavar=("W", "S", "E", "N"), help="the place, degrees, WGS 84 (city models)"
-    )
-    export.add_argument("--classes", default="", help="as building,relief,road,tree (city models; default all)")
-    export.add_argument("--lod", type=float, default=9.9, help="highest level of detail (city models; default all)")
-    export.add_argument("out", metavar="OUT", help="file to write")
-
-
-def _add_checking(check: argparse.ArgumentParser) -> None:
-    check.add_argument(
-        "--tileset",
-        default="",
-        metavar="PLACE",
-        help="any tileset instead of a city: tileset.json, its folder, a .3tz archive, or an http(s) address",
-    )
-    check.add_argument("--most", type=int, default=1_000_000, help="files of the tileset at most (default 1000000)")
-    check.add_argument("--seconds", type=float, default=3600.0, help="time for the tileset at most (default 3600)")
-    check.add_argument("--json", action="store_true", help="print the reports as JSON")
-    check.add_argument("--workers", type=int, default=_cores(), help="processes (default: all cores)")
 
 
 def _add_finding(verb: Callable[..., argparse.ArgumentParser]) -> None:
@@ -179,29 +122,8 @@ def _add_finding(verb: Callable[..., argparse.ArgumentParser]) -> None:
     parts.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_fetching(parser: argparse.ArgumentParser) -> None:
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = FETCHING
-    parser.add_argument(
-        "--bbox", nargs=4, type=float, required=True, metavar=("W", "S", "E", "N"), help="the place, degrees, WGS 84"
-    )
-    what = "dem,buildings,roads,addresses,imagery"
-    parser.add_argument("--what", "--only", default=what, metavar="LIST", help=f"comma-separated (default {what})")
-    parser.add_argument("--dry-run", action="store_true", help="say what would come and how large it is; write nothing")
-    parser.add_argument("--mirror", default="", metavar="URL", help="each service at URL/<service> instead of its own")
-    parser.add_argument("--release", default="", help="Overture release, as 2025-09-24.0 (default: the latest)")
-    parser.add_argument("--extract", default="", metavar="NAME", help="OpenStreetMap extract, as asia/china/shanxi")
-    parser.add_argument("--dates", default="", metavar="FROM/TO", help="days of the imagery, as 2025-05-01/2025-09-30")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
-
-
-def _add_serving(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000)")
-
-
 def _add_running(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", type=int, default=_cores(), help="processes (default: all cores)")
+    parser.add_argument("--workers", type=int, default=template.cores(), help="processes (default: all cores)")
     parser.add_argument("--dask", default="", metavar="ADDRESS", help="work on this Dask cluster instead")
     parser.add_argument("--force", action="store_true", help="do it even where nothing changed")
     parser.add_argument("--json", action="store_true", help="print the reports as JSON")
@@ -235,10 +157,6 @@ def _overrides(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
                 inner = inner.setdefault(part, {})
             inner[last] = value
     return table
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -353,8 +271,13 @@ def _export(args: argparse.Namespace) -> int:
     if out.exists():
         raise OptionsError(f"{out}: is there already; choose another name or remove it")
     if args.format == "pmtiles":
-        with Progress() as progress, Workers(_cores(), progress) as workers:
+        with Progress() as progress, Workers(template.cores(), progress) as workers:
             print(f"twin: {out}: {pipeline.export_map(city, out, workers)}")
+        return 0
+    if args.format == "3tz":
+        from tiles.archive.threetz import write_3tz
+
+        print(f"twin: {out}: {write_3tz(city, out, tuple(args.bbox) if args.bbox else None)} 个文件 / files")
         return 0
     if args.format != "gpkg":
         return _export_model(city, out, args)
@@ -378,6 +301,36 @@ def _export_model(city: twin.City, out: Path, args: argparse.Namespace) -> int:
     print(
         f"twin: {out}: {told.objects} 个城市对象 / city objects ({kinds}), {told.parts} 个构件 / parts, "
         f"{told.vertices} vertices"
+    )
+    return 0
+
+
+def _package(args: argparse.Namespace) -> int:
+    from tiles.archive import package
+    from tiles.archive.keys import new_key
+
+    key = Path(args.new_key) if args.new_key else None
+    if key is not None and not args.dry_run:
+        print(f"twin: {key}: 公钥 / public key {new_key(key)}")
+    if not args.out and not args.dry_run:
+        if key is None:
+            raise OptionsError("package wants OUT, the file to write, or --dry-run")
+        return 0
+    city, area = twin.open(args.dir), tuple(args.bbox) if args.bbox else None
+    wish = package.Wish(area, Path(args.since) if args.since else None)
+    told = package.weigh(city, wish) if args.dry_run else package.write_package(city, wish, Path(args.out), key)
+    signed = f", 签名 / signed by {told.key}" if told.key else ""
+    print(f"twin: {args.out or args.dir}: {told.held} / {told.listed} 个文件 / files, {told.size} B{signed}")
+    return 0
+
+
+def _unpack(args: argparse.Namespace) -> int:
+    from tiles.archive.unpack import unpack
+
+    told = unpack(Path(args.package), Path(args.dir), args.key)
+    print(
+        f"twin: {args.dir}: {told.held} 个新文件，共 {told.listed} 个 / new files of {told.listed}, "
+        f"签名 / signed by {told.key}"
     )
     return 0
 

@@ -1,9 +1,12 @@
-"""Words about a city for a person: the commented city.toml of `twin init`, the table of `twin info`."""
+"""Words for a person: help and arguments of the larger verbs, the commented city.toml of `twin init`, the table of
+`twin info`."""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,36 @@ from twin.features import Objects
 from twin.options import describe_options
 from twin.store import Changes, Item, Version
 from twin.store.zones import ZONES, sources_of, zone_of
+
+GUIDE = """\
+typical use:
+  twin demo                     make the Datong sample, run everything, open http://127.0.0.1:8000/viewer/
+  twin init mycity              write a commented city.toml; declare your sources in it
+  twin fetch mycity --bbox ...  open data for any place on Earth instead (`twin fetch --help`)
+  twin run mycity               ingest -> l2 -> l3 -> zones -> tiles; only what is out of date
+  twin serve mycity             viewer, 3D Tiles, OGC API and live layers
+  twin check mycity             open everything that was written and check it
+  twin check --tileset PLACE    check any 3D Tiles: a file, a folder, a .3tz archive, an address
+exit codes: 0 done, 1 done with failures listed, 2 bad input or usage
+"""
+
+FETCHING = """\
+what comes, and from where (licence and attribution are written into city.toml and sources/fetch.json):
+  dem         Copernicus DEM GLO-30, one-degree tiles          service copernicus-dem
+  buildings   Overture Maps footprints                         services overture-stac, overture
+  roads       Overture Maps road and rail centre lines         services overture-stac, overture
+  addresses   Overture Maps; none in mainland China            services overture-stac, overture
+  imagery     Sentinel-2 true colour, the clearest scenes      services sentinel-stac, sentinel-2
+  osm-buildings, osm-roads, osm-addresses                      service openstreetmap (extracts by Geofabrik)
+examples:
+  twin fetch datong --bbox 113.24 40.05 113.36 40.13
+  twin fetch datong --bbox 113.24 40.05 113.36 40.13 --dry-run
+  twin fetch datong --bbox 113.24 40.05 113.36 40.13 --what dem,buildings --mirror https://mirror.example/open-data
+  twin fetch datong --bbox 113.24 40.05 113.36 40.13 --what osm-addresses --extract asia/china/shanxi
+DIR gets a city.toml where it has none: CGCS2000 Gauss-Kruger in China, UTM elsewhere. Sources that are declared already
+stay as they are. Run the same command again after a break: whole files stay, parts go on where they broke off.
+Remove sources/originals to ask for newer data.
+"""
 
 _NAMED = 5
 _PLACES = (*ZONES, "")
@@ -200,3 +233,84 @@ def changes_as_text(changes: Changes, versions: Sequence[Version]) -> str:
 def _named(word: str, oids: Objects) -> str:
     shown = ", ".join(oids[:_NAMED].tolist())
     return f"{word}: {len(oids):,}{f': {shown}' if len(oids) else ''}{' ...' if len(oids) > _NAMED else ''}"
+
+
+def add_export(export: argparse.ArgumentParser) -> None:
+    """What `twin export` takes."""
+    export.add_argument(
+        "--format",
+        required=True,
+        choices=["gpkg", "cityjson", "cityjsonseq", "pmtiles", "3tz"],
+        help="gpkg: every layer in one OGC GeoPackage; cityjson: all that is modelled as CityJSON 2.0, pictures beside "
+        "it; cityjsonseq: the same, one city object a line, in bounded memory; pmtiles: every layer as vector tiles; "
+        "3tz: the published 3D Tiles as one archive",
+    )
+    export.add_argument(
+        "--bbox",
+        nargs=4,
+        type=float,
+        metavar=("W", "S", "E", "N"),
+        help="the place, degrees, WGS 84 (city models, 3tz)",
+    )
+    export.add_argument("--classes", default="", help="as building,relief,road,tree (city models; default all)")
+    export.add_argument("--lod", type=float, default=9.9, help="highest level of detail (city models; default all)")
+    export.add_argument("out", metavar="OUT", help="file to write")
+
+
+def add_fetching(parser: argparse.ArgumentParser) -> None:
+    """What `twin fetch` takes."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = FETCHING
+    parser.add_argument(
+        "--bbox", nargs=4, type=float, required=True, metavar=("W", "S", "E", "N"), help="the place, degrees, WGS 84"
+    )
+    what = "dem,buildings,roads,addresses,imagery"
+    parser.add_argument("--what", "--only", default=what, metavar="LIST", help=f"comma-separated (default {what})")
+    parser.add_argument("--dry-run", action="store_true", help="say what would come and how large it is; write nothing")
+    parser.add_argument("--mirror", default="", metavar="URL", help="each service at URL/<service> instead of its own")
+    parser.add_argument("--release", default="", help="Overture release, as 2025-09-24.0 (default: the latest)")
+    parser.add_argument("--extract", default="", metavar="NAME", help="OpenStreetMap extract, as asia/china/shanxi")
+    parser.add_argument("--dates", default="", metavar="FROM/TO", help="days of the imagery, as 2025-05-01/2025-09-30")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def add_checking(check: argparse.ArgumentParser) -> None:
+    """What `twin check` takes."""
+    check.add_argument(
+        "--tileset",
+        default="",
+        metavar="PLACE",
+        help="any tileset instead of a city: tileset.json, its folder, a .3tz archive, or an http(s) address",
+    )
+    check.add_argument("--most", type=int, default=1_000_000, help="files of the tileset at most (default 1000000)")
+    check.add_argument("--seconds", type=float, default=3600.0, help="time for the tileset at most (default 3600)")
+    check.add_argument("--json", action="store_true", help="print the reports as JSON")
+    check.add_argument("--workers", type=int, default=cores(), help="processes (default: all cores)")
+
+
+def add_serving(parser: argparse.ArgumentParser) -> None:
+    """What `twin serve` takes."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000)")
+
+
+def add_package(pack: argparse.ArgumentParser) -> None:
+    """What `twin package` takes."""
+    pack.add_argument("--bbox", nargs=4, type=float, metavar=("W", "S", "E", "N"), help="the area (default: all)")
+    pack.add_argument("--since", default="", metavar="OLD", help="hold only what the package OLD lacks")
+    pack.add_argument("--dry-run", action="store_true", help="say how large it would be; write nothing")
+    pack.add_argument(
+        "--new-key", default="", metavar="FILE", help="make a key to sign with, and print its public half"
+    )
+    pack.add_argument("out", nargs="?", default="", metavar="OUT", help="file to write")
+
+
+def add_unpack(unpack: argparse.ArgumentParser) -> None:
+    """What `twin unpack` takes."""
+    unpack.add_argument("package", metavar="FILE", help="package to open")
+    unpack.add_argument("--key", default="", metavar="HEX", help="public key that must have signed it")
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""A published city in one file: packages of an area that are signed, archives of tilesets."""
