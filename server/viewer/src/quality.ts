@@ -11,7 +11,7 @@ export interface Quality {
 }
 
 /** Permitted errors in pixels of the very first picture: the city as blocks within few requests. */
-export const OPENING = { tiles: 320, globe: 48 };
+export const OPENING = { tiles: 320, globe: 64 };
 
 const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 
