@@ -103,6 +103,7 @@ class TerrainTiles:
         doc="Width over which the land around fades to one height; at most a quarter of the data's.",
     )
     normals: bool = option(True, doc="Write vertex normals, so that a low sun models the hills.")
+    water: bool = option(True, doc="Write water masks where there is a layer of water, so that clients draw waves.")
 
 
 @dataclass(frozen=True, slots=True)

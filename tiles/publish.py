@@ -177,14 +177,15 @@ def _terrain(
     """What build.json tells of the terrain; None without relief."""
     if not city.store.has("raster", "relief"):
         return None
-    credit = _credit(inputs, "relief")
-    told = made.take(
-        "terrain",
-        [_digest(city, "raster", "relief"), credit, as_table(options.terrain)],
-        lambda folder, _: pyramid.build_terrain(
-            city.store.read_raster("relief"), folder, options.terrain, workers, credit
-        ),
-    )
+    store, wet = city.store, options.terrain.water and city.store.has("layer", "water")
+    credit = "; ".join(filter(None, [_credit(inputs, "relief"), _credit(inputs, "water") if wet else ""]))
+    depends = [_digest(city, "raster", "relief"), _digest(city, "layer", "water") if wet else ""]
+
+    def make(folder: Path, _: str) -> dict[str, Any]:
+        water = store.read_layer("water", columns=()) if wet else None
+        return pyramid.build_terrain(store.read_raster("relief"), folder, options.terrain, workers, credit, water)
+
+    told = made.take("terrain", [*depends, credit, as_table(options.terrain)], make)
     if not city.store.has("layer", "building_l2"):
         return told
     measured = made.take(
@@ -279,7 +280,9 @@ def _inputs(city: City, options: TileOptions) -> list[Item]:
     )
     items = [item for item in city.store.items() if wanted(item)]
     layers = (source.item for source in sources(city.store, options.vector.leave_out))
-    return items + [item for item in layers if item not in items]
+    items += [item for item in layers if item not in items]
+    wet = options.terrain.water and city.store.has("raster", "relief")
+    return items + [i for i in city.store.items("layer") if wet and i.name == "water" and i not in items]
 
 
 def _credit(inputs: list[Item], prefix: str) -> str:

@@ -39,8 +39,9 @@ def check_terrain(folder: Path, found: Findings) -> None:
     ranges = layer.get("available", [])
     roots = set(_places(ranges[0])) if ranges else set()
     found.require({(0, 0), (1, 0)} <= roots, "terrain/layer.json", "both root tiles 0/0/0 and 0/1/0 must be available")
+    wet = "watermask" in layer.get("extensions", [])
     for level, level_ranges in enumerate(ranges):
-        _check_level(folder, level, sorted(set(_places(level_ranges))), found)
+        _check_level(folder, level, sorted(set(_places(level_ranges))), wet, found)
 
 
 def _places(ranges: list[Mapping[str, int]]) -> Iterator[tuple[int, int]]:
@@ -50,7 +51,7 @@ def _places(ranges: list[Mapping[str, int]]) -> Iterator[tuple[int, int]]:
                 yield x, y
 
 
-def _check_level(folder: Path, level: int, places: list[tuple[int, int]], found: Findings) -> None:
+def _check_level(folder: Path, level: int, places: list[tuple[int, int]], wet: bool, found: Findings) -> None:
     edges: dict[tuple[int, int], Edges] = {}
     for x, y in places:
         where = f"terrain/{level}/{x}/{y}.terrain"
@@ -65,6 +66,8 @@ def _check_level(folder: Path, level: int, places: list[tuple[int, int]], found:
             found.fault(where, str(error))
             continue
         check_mesh(mesh, header, where, found)
+        told = "has a water mask" if mesh.water is not None else "has no water mask"
+        found.require((mesh.water is not None) == wet, where, f"{told}, and layer.json says otherwise")
         found.count("terrain_tiles")
         found.count("terrain_triangles", len(mesh.triangles))
         geodetic = mesh.geodetic()

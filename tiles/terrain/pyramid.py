@@ -8,7 +8,7 @@ of two tiles is the same to the last bit.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from tiles.compress import write_all
 from tiles.options import TerrainTiles
 from tiles.terrain import quantized_mesh, triangulate
 from tiles.terrain.lattice import METRES_PER_DEGREE, Lattice, coarser, geographic_bounds, lattice_of
+from tiles.terrain.water import Water, masks, water_of
+from twin.features import Layer
 from twin.grid import Raster
 from twin.workers import Workers
 
@@ -36,6 +38,7 @@ class Job:
     """A run of neighbouring tiles to be written.
 
     around  heights of the run and one post more on every side, for slopes that agree across edges
+    shores  (k, 4) f8, edges of the water near the run, degrees; None where no water is told
     """
 
     folder: Path
@@ -44,6 +47,14 @@ class Job:
     around: Floats
     normals: bool
     places: tuple[tuple[int, int], ...]
+    shores: Floats | None = None
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(west, south, east, north) of the run, degrees."""
+        west, south, _, _ = tile_bounds(self.lattice.level, *self.places[0])
+        _, _, east, north = tile_bounds(self.lattice.level, *self.places[-1])
+        return west, south, east, north
 
 
 def tile_bounds(level: int, x: int, y: int) -> tuple[float, float, float, float]:
@@ -59,9 +70,17 @@ def allowed_error(level: int, finest: int, options: TerrainTiles) -> float:
 
 
 def build_terrain(
-    relief: Raster, folder: Path, options: TerrainTiles, workers: Workers, attribution: str = ""
+    relief: Raster,
+    folder: Path,
+    options: TerrainTiles,
+    workers: Workers,
+    attribution: str = "",
+    water: Layer | None = None,
 ) -> dict[str, Any]:
-    """Write `<folder>/terrain`: layer.json and tiles of every level; the figures that build.json tells about it."""
+    """Write `<folder>/terrain`: layer.json and tiles of every level; the figures that build.json tells about it.
+
+    water   the layer whose polygons become water masks; None for tiles without masks
+    """
     finest, known = lattice_of(relief, options)
     plateau = float(finest.heights[0, 0]) if not known[0, 0] else float(np.median(finest.heights[known]))
     plateau = round(plateau / finest.step) * finest.step
@@ -76,8 +95,12 @@ def build_terrain(
             shown = triangulate.surface(lattice.heights, active, lattice.cells)
             gap = np.abs(shown - lattice.heights)[known]
         jobs += _jobs(home, lattice, active, options.normals)
-    totals = np.sum(list(workers.map(write_tiles, jobs, "terrain")), axis=0)
-    write_all(home / "layer.json", orjson.dumps(_layer(levels, options, attribution)))
+    wet = None if water is None else water_of(water)
+    # Shores go to a job when its turn comes: every coarse tile has those of the whole city.
+    done = workers.map(write_tiles, (_with_shores(job, wet) for job in jobs), "terrain", len(jobs))
+    totals = np.sum(list(done), axis=0)
+    extensions = ["octvertexnormals"] * options.normals + ["watermask"] * (wet is not None)
+    write_all(home / "layer.json", orjson.dumps(_layer(levels, extensions, attribution)))
     west, south, east, north = geographic_bounds(relief.geobox)
     return {
         "url": "terrain",
@@ -88,6 +111,7 @@ def build_terrain(
         "tiles": int(totals[0]),
         "triangles": int(totals[1]),
         "wire_bytes": int(totals[2]),
+        "shore_tiles": int(totals[3]),
         "height_step": finest.step,
         "plateau": plateau,
         "gap": round(float(gap.max()), 3),
@@ -96,7 +120,11 @@ def build_terrain(
     }
 
 
-def _layer(levels: list[Lattice], options: TerrainTiles, attribution: str) -> dict[str, Any]:
+def _with_shores(job: Job, water: Water | None) -> Job:
+    return job if water is None else replace(job, shores=water.near(job.bounds))
+
+
+def _layer(levels: list[Lattice], extensions: list[str], attribution: str) -> dict[str, Any]:
     ranges = []
     for lattice in levels:
         nx, ny = lattice.tiles
@@ -110,7 +138,7 @@ def _layer(levels: list[Lattice], options: TerrainTiles, attribution: str) -> di
         "scheme": "tms",
         "projection": "EPSG:4326",
         "tiles": ["{z}/{x}/{y}.terrain"],
-        "extensions": ["octvertexnormals"] if options.normals else [],
+        "extensions": extensions,
         "bounds": [-180.0, -90.0, 180.0, 90.0],
         "minzoom": 0,
         "maxzoom": levels[-1].level,
@@ -155,18 +183,22 @@ def vertex_normals(
     return np.column_stack([x, y, cos_p * n + sin_p * u])
 
 
-def write_tiles(job: Job) -> tuple[int, int, int]:
-    """Write the tiles of a job; (tiles, triangles, bytes that travel)."""
+def write_tiles(job: Job) -> tuple[int, int, int, int]:
+    """Write the tiles of a job; (tiles, triangles, bytes that travel, tiles with a shore)."""
     c = job.lattice.cells
-    n_triangles = wire = 0
+    n_triangles = wire = n_shores = 0
+    water = None if job.shores is None else masks(job.shores, job.bounds, len(job.places))
     for place, (x, y) in enumerate(job.places):
         cols = slice(place * c, (place + 1) * c + 1)
         around = job.around[:, place * c : (place + 1) * c + 3] if job.normals else None
         mesh = tile_mesh(job.lattice, (x, y), job.lattice.heights[:, cols], job.active[:, cols], around)
+        if water is not None:
+            mesh = replace(mesh, water=water[place])
+            n_shores += int(np.ptp(water[place]) > 0)
         path = job.folder / str(job.lattice.level) / str(x) / f"{y}.terrain"
         wire += write_all(path, quantized_mesh.encode(mesh), quality=None)
         n_triangles += len(mesh.triangles)
-    return len(job.places), n_triangles, wire
+    return len(job.places), n_triangles, wire, n_shores
 
 
 def tile_mesh(

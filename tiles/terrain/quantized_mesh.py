@@ -1,6 +1,6 @@
 """quantized-mesh 1.0: terrain triangles as bytes and back.
 
-source  Cesium quantized-mesh-1.0 format, extension 1 (oct-encoded vertex normals)
+source  Cesium quantized-mesh-1.0 format, extensions 1 (oct-encoded vertex normals) and 2 (water mask)
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ Floats = NDArray[np.float64]
 FULL = 32767
 """Largest quantized coordinate: u, v and height run from 0 to this."""
 
+MASK = 256
+"""Cells along a side of a water mask."""
+
 _FAR = 1e6
 _OCT_NORMALS = 1
+_WATER_MASK = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Mesh:
     low, high   ellipsoidal heights, m, exact in float32
     triangles   (m, 3) i8, counter-clockwise seen from above
     normals     (n, 3) f8 Earth-centred unit vectors, or None
+    water       (MASK, MASK) u1, 0 land to 255 water, rows from north to south, columns from west to east; or None
     """
 
     bounds: tuple[float, float, float, float]
@@ -43,6 +48,7 @@ class Mesh:
     high: float
     triangles: NDArray[np.int64]
     normals: Floats | None = None
+    water: NDArray[np.uint8] | None = None
 
     def geodetic(self) -> Floats:
         """(n, 3) longitude, latitude in degrees and ellipsoidal height in m of the vertices."""
@@ -96,6 +102,10 @@ def encode(mesh: Mesh) -> bytes:
     if mesh.normals is not None:
         packed = oct_encode(mesh.normals[order])
         chunks += [struct.pack("<BI", _OCT_NORMALS, packed.nbytes), packed.tobytes()]
+    if mesh.water is not None:
+        even = mesh.water.min() == mesh.water.max() and mesh.water[0, 0] in (0, 255)
+        cells = mesh.water[:1, :1] if even else mesh.water
+        chunks += [struct.pack("<BI", _WATER_MASK, cells.size), cells.tobytes()]
     return b"".join(chunks)
 
 
@@ -222,7 +232,7 @@ def _decode(data: bytes, bounds: tuple[float, float, float, float], where: str) 
         (size,) = struct.unpack_from("<I", data, at)
         edges.append(np.frombuffer(data, kind, size, at + 4).astype(np.int64))
         at += 4 + size * kind.itemsize
-    normals = _read_normals(data, at, n)
+    normals, water = _read_extensions(data, at, n, where)
     if triangles.size and (triangles.min() < 0 or triangles.max() >= n):
         raise SourceError(f"{where}: an index runs over the {n} vertices")
     if any(part.min() < 0 or part.max() > FULL for part in (u, v, height) if n):
@@ -230,14 +240,19 @@ def _decode(data: bytes, bounds: tuple[float, float, float, float], where: str) 
     low, high = float(numbers[3]), float(numbers[4])
     u2, v2, h2 = (part.astype(np.uint16) for part in (u, v, height))
     header = Header(numbers[0:3], low, high, numbers[5:9], numbers[9:12], tuple(edges))
-    return Mesh(bounds, u2, v2, h2, low, high, triangles, normals), header
+    return Mesh(bounds, u2, v2, h2, low, high, triangles, normals, water), header
 
 
-def _read_normals(data: bytes, at: int, n: int) -> Floats | None:
-    normals = None
+def _read_extensions(data: bytes, at: int, n: int, where: str) -> tuple[Floats | None, NDArray[np.uint8] | None]:
+    normals = water = None
     while at < len(data):
         kind, size = struct.unpack_from("<BI", data, at)
         if kind == _OCT_NORMALS:
             normals = oct_decode(np.frombuffer(data, np.uint8, 2 * n, at + 5).reshape(n, 2))
+        elif kind == _WATER_MASK:
+            if size not in (1, MASK * MASK):
+                raise SourceError(f"{where}: a water mask has 1 byte or {MASK * MASK}, not {size}")
+            cells = np.frombuffer(data, np.uint8, size, at + 5)
+            water = np.full((MASK, MASK), cells[0]) if size == 1 else cells.reshape(MASK, MASK)
         at += 5 + size
-    return normals
+    return normals, water
