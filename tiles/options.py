@@ -116,7 +116,7 @@ class ImageTiles:
         doc="pre: tiles are made beforehand; fly: the server paints what is asked for; both: made, and painted too.",
     )
     tile_size: int = option(512, unit="px", choices=(256, 512), doc="Pixels along a tile's side.")
-    format: str = option("jpg", choices=("jpg", "webp"), doc="Format of the tiles.")
+    format: str = option("webp", choices=("webp", "jpg"), doc="Format of the tiles; jpg for clients that know no WebP.")
     quality: int = option(82, min=30, max=100, doc="JPEG or WebP quality.")
     min_zoom: int = option(8, min=0, max=22, doc="Coarsest zoom.")
     max_zoom: int = option(0, min=0, max=22, doc="Finest zoom; 0 takes the one that suits each source's resolution.")

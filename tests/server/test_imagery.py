@@ -56,7 +56,7 @@ def painting(city):
 
 def test_every_tile_of_the_pyramid_is_painted_with_the_same_bytes(city, painting):
     _, folder = city.store.current_tiles()
-    files = sorted((folder / "imagery").rglob("*.jpg"))
+    files = sorted((folder / "imagery").rglob("*.webp"))
     assert len(files) > 10
 
     async def all_of_them():
@@ -65,7 +65,7 @@ def test_every_tile_of_the_pyramid_is_painted_with_the_same_bytes(city, painting
             return await asyncio.gather(*(client.get(f"/imagery/ortho/{name}") for name in names))
 
     for path, answer in zip(files, asyncio.run(all_of_them()), strict=True):
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
         assert answer.content == path.read_bytes()
 
 
@@ -134,7 +134,7 @@ def test_a_picture_that_was_replaced_is_painted_anew(tmp_path):
     app = create_app(city, SETTINGS)
     scene = ask(app, "/city").json()
     pictures = (city.store.current_tiles()[1] / "imagery").readlink().name
-    assert scene["imagery"][0]["url"] == f"/imagery/ortho/{{z}}/{{x}}/{{y}}.jpg?v={pictures}"
+    assert scene["imagery"][0]["url"] == f"/imagery/ortho/{{z}}/{{x}}/{{y}}.webp?v={pictures}"
     before = ask(app, f"/imagery/ortho/{middle(16)}.jpg").content
     city.store.write_raster("ortho_1", photo(city, 400.0, 1.0, 3), LINEAGE)
     after = ask(app, f"/imagery/ortho/{middle(16)}.jpg")

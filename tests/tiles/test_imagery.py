@@ -54,7 +54,7 @@ def colour_at(folder, x, y, zoom):
     """The published pixel over a frame point."""
     lon, lat = DATONG.to_lonlat([[x, y]])[0]
     tx, ty = tile_at(float(lon), float(lat), zoom)
-    with Image.open(folder / f"imagery/{zoom}/{int(tx)}/{int(ty)}.jpg") as image:
+    with Image.open(folder / f"imagery/{zoom}/{int(tx)}/{int(ty)}.webp") as image:
         return image.getpixel((int(tx % 1 * 256), int(ty % 1 * 256)))
 
 
@@ -87,7 +87,7 @@ def test_the_finest_picture_lies_on_top(built):
 
 def test_around_the_fine_picture_the_coarse_one_shows(built):
     shown = []
-    for path in sorted((built[0] / "imagery/17").rglob("*.jpg")):
+    for path in sorted((built[0] / "imagery/17").rglob("*.webp")):
         with Image.open(path) as image:
             shown.append(np.asarray(image, int).reshape(-1, 3))
     pixels = np.concatenate(shown)
@@ -96,25 +96,25 @@ def test_around_the_fine_picture_the_coarse_one_shows(built):
 
 
 def test_fine_zooms_exist_only_where_a_picture_is_fine_enough(built):
-    deep = list((built[0] / "imagery/17").rglob("*.jpg"))
+    deep = list((built[0] / "imagery/17").rglob("*.webp"))
     assert 0 < len(deep) <= 16
 
 
 def test_the_land_around_has_the_mean_colour(built):
     x0, y0, _, _ = tile_range(built[1]["layers"][0]["bounds"], 10)
-    with Image.open(built[0] / f"imagery/10/{x0}/{y0}.jpg") as image:
+    with Image.open(built[0] / f"imagery/10/{x0}/{y0}.webp") as image:
         corner = np.array(image.getpixel((0, 0)), int)
     fill = [int(built[1]["fill"][k : k + 2], 16) for k in (1, 3, 5)]
     assert np.abs(corner - fill).max() < 8
 
 
-def test_webp_is_written_on_demand(store, tmp_path):
-    options = ImageTiles(format="webp", tile_size=256, min_zoom=12, max_zoom=13)
+def test_jpeg_is_written_on_demand(store, tmp_path):
+    options = ImageTiles(format="jpg", tile_size=256, min_zoom=12, max_zoom=13)
     told = imagery.build_imagery(store, tmp_path, options, Workers(1))
     found = Findings("t")
     check_imagery(tmp_path, told["layers"], found)
     assert found.faults == []
-    assert next((tmp_path / "imagery/13").rglob("*.webp")).read_bytes()[8:12] == b"WEBP"
+    assert next((tmp_path / "imagery/13").rglob("*.jpg")).read_bytes()[:3] == b"\xff\xd8\xff"
 
 
 def test_the_same_bytes_whatever_the_workers(store, built, tmp_path):
@@ -144,16 +144,16 @@ def test_tiles_of_512_pixels_show_the_same_ground_a_zoom_lower(store, built, tmp
     check_imagery(tmp_path, told["layers"], found)
     assert found.faults == []
     x, y = (int(v) for v in tile_at(*DATONG.to_lonlat([[X0 - 900.0, Y0 + 300.0]])[0].tolist(), 14))
-    with Image.open(tmp_path / f"imagery/14/{x}/{y}.jpg") as image:
+    with Image.open(tmp_path / f"imagery/14/{x}/{y}.webp") as image:
         large = np.asarray(image, int)
-    with Image.open(built[0] / f"imagery/15/{2 * x}/{2 * y}.jpg") as image:
+    with Image.open(built[0] / f"imagery/15/{2 * x}/{2 * y}.webp") as image:
         assert np.abs(large[:256, :256] - np.asarray(image, int)).mean() < 2.0
 
 
 def test_on_the_fly_no_tile_is_written_and_the_server_is_named(store, tmp_path):
     told = imagery.build_imagery(store, tmp_path, ImageTiles(mode="fly"), Workers(1))
-    assert (told["tiles"], told["layers"][0]["url"]) == (0, "/imagery/ortho/{z}/{x}/{y}.jpg")
-    assert list(tmp_path.rglob("*.jpg")) == []
+    assert (told["tiles"], told["layers"][0]["url"]) == (0, "/imagery/ortho/{z}/{x}/{y}.webp")
+    assert list(tmp_path.rglob("*.webp")) == []
 
 
 def test_a_picture_replaced_while_it_is_read_is_told(tmp_path):
@@ -177,7 +177,7 @@ def test_a_store_without_pictures_has_no_imagery(tmp_path):
 def test_a_spoiled_tile_is_told(built, tmp_path):
 
     shutil.copytree(built[0], tmp_path / "c")
-    victim = next((tmp_path / "c/imagery/15").rglob("*.jpg"))
+    victim = next((tmp_path / "c/imagery/15").rglob("*.webp"))
     victim.write_bytes(b"no picture")
     found = Findings("t")
     check_imagery(tmp_path / "c", built[1]["layers"], found)

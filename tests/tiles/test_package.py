@@ -80,7 +80,7 @@ def test_pictures_that_the_server_paints_are_painted_into_the_package(place, tmp
     seen = []
     for path in (package, tmp_path / "fly.pkg"):
         with zipfile.ZipFile(path) as file:
-            seen.append({n.partition("/imagery/")[2]: file.read(n) for n in file.namelist() if n.endswith(".jpg")})
+            seen.append({n.partition("/imagery/")[2]: file.read(n) for n in file.namelist() if n.endswith(".webp")})
     assert seen[0] == seen[1] != {}
 
 

@@ -93,7 +93,7 @@ def test_build_json_tells_what_is_there(city):
     assert told["version"] == version
     assert [(t["id"], t["url"]) for t in told["tilesets"]] == [("l2", "l2/tileset.json"), ("l3", "l3/tileset.json")]
     assert told["terrain"]["url"] == "terrain"
-    assert told["imagery"][0]["url"] == "imagery/{z}/{x}/{y}.jpg"
+    assert told["imagery"][0]["url"] == "imagery/{z}/{x}/{y}.webp"
     assert told["attributions"] == ["© nobody"]
 
 
@@ -234,8 +234,8 @@ def test_an_object_lost_from_the_tiles_is_told(tmp_path):
 
 
 def test_options_read_from_the_city_file(tmp_path):
-    text = TOML + '[tiles.terrain]\nerror = 0.5\n[tiles.imagery]\nformat = "webp"\n'
+    text = TOML + '[tiles.terrain]\nerror = 0.5\n[tiles.imagery]\nformat = "jpg"\n'
     (tmp_path / "city.toml").write_text(text, encoding="utf-8")
     options = twin.open(tmp_path).options(TileOptions, "tiles")
     assert options.terrain.error == 0.5
-    assert options.imagery.format == "webp"
+    assert options.imagery.format == "jpg"
