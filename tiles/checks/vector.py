@@ -66,7 +66,8 @@ def check_shown(city: City, told: Mapping[str, Any], seen: Seen, found: Findings
         lost = layer.take(np.flatnonzero(~np.isin(wanted, shown)))
         narrow = _narrow(lost.geometry, cell)
         if len(lost) and (narrow.all() or told["left_out"]):
-            found.remark(f"{source.name}: {len(lost)} features are too small for the map, as {lost.oid[:3].tolist()}")
+            named = ", ".join(lost.oid[:3].tolist())
+            found.remark(f"{source.name}: {len(lost)} features are too small for the map, as {named}")
         elif len(lost):
             names = lost.oid[~narrow][:3].tolist()
             found.fault(source.name, f"{int((~narrow).sum())} features are not on the map, as {', '.join(names)}")
