@@ -50,6 +50,7 @@ export class Effort {
   /** The view is whole: what the eye may still find coarse comes now. */
   refine(): void {
     this.#coarser(1);
+    this.#stage.look.ripple();
   }
 
   /** Errors `times` those of the finished view, those of the ground by the square of it. */

@@ -74,6 +74,7 @@ export class Look {
   #mood: Mood = DUSK;
   #still = false;
   #casts = true;
+  #rippling = false;
 
   constructor(scene: Scene, quality: Quality, place: { lon: number; lat: number }) {
     this.#scene = scene;
@@ -103,6 +104,9 @@ export class Look {
     scene.fog.renderable = false;
     scene.globe.showGroundAtmosphere = false;
     scene.globe.enableLighting = true;
+    scene.globe.showWaterEffect = false;
+    // The engine would fetch its picture of waves before the first frame.
+    Object.assign(scene.globe, { _oceanNormalMapResourceDirty: false });
     scene.globe.dynamicAtmosphereLighting = false;
     scene.highDynamicRange = false;
     scene.shadowMap.maximumDistance = 5000;
@@ -127,6 +131,7 @@ export class Look {
     const mood = this.#mood;
     this.#casts = !analysis && !dark;
     this.#shadows();
+    this.#water();
     for (const shader of [this.shader, this.groundShader]) {
       for (const [name, value] of Object.entries({ u_sun: mood.sun, u_sky: mood.sky, u_ground: mood.ground })) {
         shader.setUniform(name, new Cartesian3(...value));
@@ -155,6 +160,21 @@ export class Look {
     this.#shadows();
     this.#scene.postProcessStages.fxaa.enabled = still && this.#quality.msaa === 1;
     this.#scene.requestRender();
+  }
+
+  /** Waves on what the terrain says is water, from when the view is whole: naming their picture anew fetches it. */
+  ripple(): void {
+    this.#rippling = true;
+    const { globe } = this.#scene;
+    const waves = globe.oceanNormalMapUrl;
+    globe.oceanNormalMapUrl = waves;
+    this.#water();
+    this.#scene.requestRender();
+  }
+
+  /** By daylight only: the engine's own light on water is too blue for the night and for maps of a theme. */
+  #water(): void {
+    this.#scene.globe.showWaterEffect = this.#rippling && this.#casts;
   }
 
   #shadows(): void {

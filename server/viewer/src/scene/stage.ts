@@ -97,7 +97,7 @@ async function openTerrain(
 ): Promise<{ provider: CesiumTerrainProvider | EllipsoidTerrainProvider; failed: boolean }> {
   if (!city.terrain) return { provider: new EllipsoidTerrainProvider(), failed: false };
   try {
-    const provider = await CesiumTerrainProvider.fromUrl(api.url(city.terrain.url), { requestVertexNormals: true });
+    const provider = await CesiumTerrainProvider.fromUrl(api.url(city.terrain.url), { requestVertexNormals: true, requestWaterMask: true });
     return { provider, failed: false };
   } catch {
     return { provider: new EllipsoidTerrainProvider(), failed: true };
