@@ -55,6 +55,11 @@ class ModelTiles:
         "meshopt", choices=("meshopt", "none"), doc="Packing of buildings (EXT_meshopt_compression), or none."
     )
     brotli_quality: int = option(5, min=0, max=11, doc="Brotli quality of the copies beside the files.")
+    scheme: str = option(
+        "auto",
+        choices=("auto", "explicit", "implicit"),
+        doc="Tiles of L2: each named by a document, or an implicit quadtree beside; auto: above 4,000 tiles.",
+    )
     textures: TextureTiles = field(default_factory=TextureTiles)
 
 

@@ -20,6 +20,7 @@ from tiles.lod import build as lod
 from tiles.options import TileOptions
 from tiles.parts import NOTE, Parts, as_lines, begin
 from tiles.points import build as points
+from tiles.scheme.implicit import write_implicit
 from tiles.scheme.tilesets import lonlat_bounds, write_tileset
 from tiles.shelf import Shelf, digest
 from tiles.terrain import gaps, pyramid
@@ -41,6 +42,9 @@ logger = logging.getLogger(__name__)
 _LEAST_ERROR = 512.0
 """m: a city is looked for from some 50 km, however low it is."""
 
+_MOST_EXPLICIT = 4000
+"""Tiles of L2 that documents name; of more, clients get the implicit tileset."""
+
 _CLASS_LAYERS = ("building_l2", "building")
 
 
@@ -48,10 +52,11 @@ def build(city: City, options: TileOptions, workers: Workers) -> Report:
     """Publish whatever the store has: tilesets of models, classes and points, terrain, orthophotos, a map.
 
     Nothing is published unless all of it was written. `build.json` tells what is there: version, tilesets (id, url,
-    counts, bounds), terrain (url, levels, bounds, gap to the relief, gaps of buildings by level), imagery (one entry
-    per picture: url, zooms, bounds), fill (colour of the land around), painting (options by which the server paints
-    pictures), vector (map of the layers: url, archive, styles, zooms, bounds), attributions. Its urls are relative to
-    the published folder, or from the server's root. Contents of tilesets lie under the hash of their bytes beside the
+    counts, bounds; where url is an implicit tileset, its figures and the explicit one's url), terrain (url, levels,
+    bounds, gap to the relief, gaps of buildings by level), imagery (one entry per picture: url, zooms, bounds), fill
+    (colour of the land around), painting (options by which the server paints pictures), vector (map of the layers:
+    url, archive, styles, zooms, bounds), attributions. Its urls are relative to the published folder, or from the
+    server's root. Contents of tilesets lie under the hash of their bytes beside the
     versions, and so does every part under the digest of what it was made from; `manifest.json` names those that a
     version needs. A part whose inputs did not change is taken over.
     raises  MissingInputError where the store has neither model, relief, orthophoto, points nor layer with a place
@@ -127,6 +132,11 @@ def _blocks(city: City, options: TileOptions, shown: frozenset[str], where: Wher
     error = max(_LEAST_ERROR, 2.0 * made.tallest)
     entry = write_tileset("l2", made.tile, folder, shelf, version, error)
     told |= {"content": entry.pop("contents")}
+    scheme = options.models.scheme
+    if scheme == "implicit" or (scheme == "auto" and entry["tiles"] > _MOST_EXPLICIT):
+        more = write_implicit("l2", made.tile, folder, shelf, version, error, workers)
+        told["content"] = sorted({*told["content"], *more.pop("contents")})
+        entry |= {"explicit": entry["url"], "url": more.pop("url"), "implicit": more}
     return told | {"entry": entry | {"objects": entry["features"], "bounds": _bounds(city, "l2")}}
 
 

@@ -111,7 +111,8 @@ def _read_build(folder: Path) -> Mapping[str, Any]:
         if entry and str(entry["url"]).startswith("/"):
             entry["url"] = f"{entry['url']}?v={build['pictures']}"
         elif entry:
-            entry["url"] = _address(folder, str(entry["url"]))
+            for key in {"url", "explicit"} & entry.keys():
+                entry[key] = _address(folder, str(entry[key]))
     return build
 
 

@@ -35,6 +35,10 @@ _TOLD = ("id", "url", "bounds", "reach", "refine", "geometric_error")
 """What build.json tells of a tileset that is still true of a part of it."""
 
 
+_IMPLICIT = ("explicit", "implicit")
+"""What it tells of an implicit tileset, which is not packed: the explicit one beside it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A file by its name with forward slashes: bytes, or where they lie."""
@@ -113,6 +117,11 @@ class Cutter:
         return f"../{name[:2]}/{name}" if place is None else posixpath.relpath(member, place or ".")
 
 
+def explicit_url(entry: Mapping[str, Any]) -> str:
+    """Where the tileset of an entry of build.json is that names every tile: one that can be cut."""
+    return str(entry.get("explicit", entry["url"]))
+
+
 def _axes(tile: Mapping[str, Any], above: NDArray[np.float64]) -> NDArray[np.float64]:
     return above @ np.array(tile.get("transform", np.eye(4).reshape(-1))).reshape(4, 4).T
 
@@ -141,11 +150,12 @@ def published_members(version: str, folder: Path, area: Box | None, store: Store
     told: dict[str, Any] = _read(folder / "build.json")
     home = f"tiles/{version}/"
     cutter = Cutter(area, "tiles/")
-    tilesets = [
-        entry if area is None else {key: entry[key] for key in _TOLD if key in entry}
-        for entry in told["tilesets"]
-        if cutter.tileset(folder / entry["url"], home + entry["url"]) is not None
-    ]
+    tilesets = []
+    for entry in told["tilesets"]:
+        url = explicit_url(entry)
+        if cutter.tileset(folder / url, home + url) is not None:
+            kept = {key: entry[key] for key in entry if key not in _IMPLICIT and (area is None or key in _TOLD)}
+            tilesets.append({**kept, "url": url})
     yield from (cutter.members[name] for name in sorted(cutter.members))
     if told.get("terrain"):
         yield from _terrain(folder / told["terrain"]["url"], home + told["terrain"]["url"], area)

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from tiles.archive.cut import Box, Cutter, Member, region_of
+from tiles.archive.cut import Box, Cutter, Member, explicit_url, region_of
 from tiles.archive.package import put
 from tiles.reading.archive import INDEX, wanted_index
 from twin.city import City
@@ -33,7 +33,7 @@ def write_3tz(city: City, out: Path, area: Box | None = None) -> int:
     cutter, children = Cutter(area, ""), []
     for entry in told.get("tilesets", ()):
         name = f"{entry['id']}/tileset.json"
-        root = cutter.tileset(current[1] / entry["url"], name) if current is not None else None
+        root = cutter.tileset(current[1] / explicit_url(entry), name) if current is not None else None
         if root is not None:
             children.append((name, root))
     if not children:
