@@ -47,6 +47,15 @@ def test_an_error_is_never_less_than_what_is_missed():
     assert sorted(placed.tolist()) == list(range(n))
 
 
+def test_an_inner_tile_that_may_weigh_more_than_a_leaf_and_holds_all_is_a_leaf():
+    items = quadtree.Items(np.array([[0.0, 0.0], [9.0, 9.0]]), np.ones(2), np.full(2, 900.0), np.ones(2))
+    root = quadtree.quadtree(items, quadtree.Budget(root=2_000.0, inner=2_000.0, leaf=1_000.0))
+    assert root.children == ()
+    crowded = quadtree.Items(np.tile(items.centres, (2, 1)), np.ones(4), np.full(4, 900.0), np.ones(4))
+    tree = quadtree.quadtree(crowded, quadtree.Budget(root=1_000.0, inner=2_000.0, leaf=1_000.0))
+    assert sorted(np.concatenate([node.rows for node in tree.walk()]).tolist()) == [0, 1, 2, 3]
+
+
 def test_objects_at_one_point_do_not_split_for_ever():
     n = 3000
     items = quadtree.Items(np.zeros((n, 2)), np.ones(n), np.full(n, 1000.0), np.ones(n))

@@ -133,6 +133,8 @@ def _grow(items: Items, budget: Budget, rows: NDArray[np.int64], square: _Square
     stays = np.zeros(len(rows), bool)
     stays[order[kept]] = True
     below = rows[~stays]
+    if not len(below):
+        return Node(square.level, square.x, square.y, rows, 0.0)
     error = math.ceil(float(items.sizes[below].max()) / _ERROR_STEP) * _ERROR_STEP
     children = tuple(
         _grow(items, budget, part, quarter) for part, quarter in _quarters(items, below, square) if len(part)
