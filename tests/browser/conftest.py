@@ -116,8 +116,9 @@ def wait_until_ready(address: str, server: subprocess.Popen) -> None:
     pytest.fail("the server did not become ready in a minute")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """All browser tests share one city and one worker."""
+    """All browser tests share one city and one worker; said before the distribution of tests looks for groups."""
     here = Path(__file__).parent
     for item in items:
         if here in Path(item.path).parents:
