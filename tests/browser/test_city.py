@@ -72,6 +72,7 @@ def test_flood_zones_change_the_colour_of_a_named_building(page, artefacts):
     oid = drum_tower(page)
     # What is selected is gold whatever the theme.
     page.evaluate("window.twin.pick(null)")
+    until(page, "([oid, gold]) => window.twin.colorOf(oid) !== gold", [oid, "#C8962E"])
     plain = page.evaluate("oid => window.twin.colorOf(oid)", oid)
     page.evaluate("window.twin.setTheme('flood')")
     until(page, "([oid, plain]) => window.twin.colorOf(oid) !== plain", [oid, plain])
