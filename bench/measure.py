@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import statistics
 import subprocess
@@ -107,3 +108,17 @@ def median_of(times: int, once: Callable[[], float]) -> tuple[float, list[float]
     """Median and all of several runs."""
     runs = [once() for _ in range(times)]
     return statistics.median(runs), [round(run, 3) for run in runs]
+
+
+async def until_open(port: int, seconds: float) -> None:
+    """Wait until a server listens on the port of this machine; RuntimeError after so many seconds."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.1)
+            continue
+        writer.close()
+        return
+    raise RuntimeError(f"the server did not come up in {seconds:.0f} s")

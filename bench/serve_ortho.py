@@ -22,7 +22,7 @@ import uvicorn
 from affine import Affine
 from scipy import ndimage
 
-from bench.measure import cpu_of_server, figure
+from bench.measure import cpu_of_server, figure, until_open
 from server.app import create_app
 from tests.browser.conftest import free_port
 from tiles.imagery.mosaic import open_mosaic
@@ -175,7 +175,7 @@ def measure_peer(python: str, cog: Path, places: Sequence[Place], size: int) -> 
 
 
 async def _measured(port: int, pid: int, paths: Sequence[str]) -> tuple[float, float, float]:
-    await _until_open(port)
+    await until_open(port, 60.0)
     # The first tile opens everything; it is not counted, and neither side keeps it for another.
     await _ask(port, iter(paths[:1]))
     waiting = iter(paths[1:])
@@ -198,15 +198,3 @@ async def _ask(port: int, paths: Iterator[str]) -> int:
         size += len(await reader.readexactly(int(head.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])))
     writer.close()
     return size
-
-
-async def _until_open(port: int) -> None:
-    for _ in range(600):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.1)
-            continue
-        writer.close()
-        return
-    raise RuntimeError("the server did not come up in 60 s")

@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from bench.measure import figure
+from bench.measure import figure, until_open
 from server.fast.static_files import Cache, Shelf
 from server.fast.tiles_path import TilePath
 from tests.browser.conftest import free_port
@@ -81,7 +81,7 @@ def measure(kind: str, root: Path) -> float:
     server = multiprocessing.get_context("spawn").Process(target=run_server, args=(kind, str(root), port), daemon=True)
     server.start()
     try:
-        asyncio.run(_until_open(port))
+        asyncio.run(until_open(port, 20.0))
         return wrk(port) if shutil.which("wrk") else asyncio.run(load(port))
     finally:
         server.terminate()
@@ -127,18 +127,6 @@ async def _ask(port: int, client: int, end: float) -> int:
         count += 1
     writer.close()
     return count
-
-
-async def _until_open(port: int) -> None:
-    for _ in range(200):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.1)
-            continue
-        writer.close()
-        return
-    raise RuntimeError("the server did not come up in 20 s")
 
 
 def handler_rate() -> float:

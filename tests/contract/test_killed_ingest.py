@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -21,12 +18,12 @@ from affine import Affine
 import ingest.run  # noqa: F401  (once here, not in every child)
 import twin
 import twin.store.cog
+from tests.contract.killing import FORK, run_to_the_end, start, up_to
 from tests.tiny import EAST, NORTH, TOML
 from twin import StoreError, pipeline
 from twin.workers import Workers
 
 KILLS, AT_ONCE = 50, 5
-FORK = multiprocessing.get_context("fork")
 KINDS = {"footprints": "buildings", "roads": "roads", "water": "water", "divisions": "divisions"}
 
 
@@ -80,38 +77,6 @@ def ingest_city(root):
             time.sleep(0.01)
 
 
-def ingest_up_to(root, last, counted):
-    """Ingest, and die at the call numbered `last`."""
-    calls = 0
-
-    def count(frame, event, arg):
-        nonlocal calls
-        calls += 1
-        if calls == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.setprofile(count)
-    ingest_city(root)
-    sys.setprofile(None)
-    if counted is not None:
-        counted.value = calls
-
-
-def start(target, *args):
-    process = FORK.Process(target=target, args=args)
-    process.start()
-    return process
-
-
-def run_to_the_end(root):
-    """Seconds of an undisturbed run, in a process of its own."""
-    began = time.monotonic()
-    process = start(ingest_city, root)
-    process.join(60)
-    assert process.exitcode == 0
-    return time.monotonic() - began
-
-
 def kept(store):
     return {(item.kind, item.name): item.digest for item in store.items()}
 
@@ -144,14 +109,14 @@ def town(request, tmp_path):
         _deliver(tmp_path / "alone" / str(number), number)
         shutil.copytree(tmp_path / "alone" / str(number), tmp_path / "here" / str(number))
         _declare(tmp_path / "alone", number, tables["alone"])
-        run_to_the_end(tmp_path / "alone")
+        run_to_the_end(ingest_city, tmp_path / "alone", 60)
         told.append(kept(twin.open(tmp_path / "alone").store))
     return tmp_path / "here", tables["here"], told
 
 
 def count_calls(root):
     counted = FORK.Value("q", 0)
-    process = start(ingest_up_to, root, 0, counted)
+    process = start(up_to, ingest_city, root, 0, counted)
     process.join(60)
     assert process.exitcode == 0
     return counted.value
@@ -161,7 +126,7 @@ def killers(root, calls, seconds):
     """Fifty ways to let an ingest begin and end by SIGKILL: at a call of Python, at a moment of the clock."""
 
     def at_call(share):
-        process = start(ingest_up_to, root, round(share * calls), None)
+        process = start(up_to, ingest_city, root, round(share * calls), None)
         process.join(60)
         # What a killed run has written already, the next one does not write again: it may end before its moment.
         assert process.exitcode in (0, -signal.SIGKILL)
@@ -185,7 +150,7 @@ def test_whenever_an_ingest_is_killed_every_item_is_whole_and_the_rerun_complete
     calls, seconds = [], 0.0
     for number in (0, 1, 0):
         _declare(root, number, table)
-        seconds = run_to_the_end(root)
+        seconds = run_to_the_end(ingest_city, root, 60)
         # What the parent has imported by now, no child imports again: the calls counted below are those of every run.
         check_whole(twin.open(root).store, told[number], told[number])
     for number in (1, 0):
@@ -200,7 +165,7 @@ def test_whenever_an_ingest_is_killed_every_item_is_whole_and_the_rerun_complete
         old = check_whole(store, told[1 - number], told[number])
         mixed += 0 < old < len(store.items("layer"))
         if k % AT_ONCE == AT_ONCE - 1:
-            run_to_the_end(root)
+            run_to_the_end(ingest_city, root, 60)
             assert kept(twin.open(root).store) == told[number]
             assert not [*root.glob(".twin/pending/*"), *root.glob(".twin/scratch/*"), *root.glob(".twin/.*")]
     assert k == KILLS - 1

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import random
 import signal
-import sys
-import time
 
 import pytest
 
 import twin
+from tests.contract.killing import FORK, run_to_the_end, start, up_to
 from tests.tiles.scenes import town
 from tests.tiles.test_publish import LINEAGE, make_city
 from tiles.options import ImageTiles, ModelTiles, TerrainTiles, TileOptions
@@ -22,7 +20,6 @@ from twin.options import as_table
 from twin.workers import Workers
 
 KILLS, AT_ONCE = 50, 5
-FORK = multiprocessing.get_context("fork")
 SMALL = TileOptions(
     ModelTiles(root_bytes=10_000, inner_bytes=10_000, leaf_bytes=10_000),
     TerrainTiles(cells=16, apron=500.0, max_level=11),
@@ -46,38 +43,6 @@ def declare(root, number):
 def publish(root):
     with Workers(1) as workers:
         pipeline.run(twin.open(root), workers, only=["tiles"], overrides={"tiles": as_table(SMALL)})
-
-
-def publish_up_to(root, last, counted):
-    """Publish, and die at the call numbered `last`."""
-    calls = 0
-
-    def count(frame, event, arg):
-        nonlocal calls
-        calls += 1
-        if calls == last:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.setprofile(count)
-    publish(root)
-    sys.setprofile(None)
-    if counted is not None:
-        counted.value = calls
-
-
-def start(target, *args):
-    process = FORK.Process(target=target, args=args)
-    process.start()
-    return process
-
-
-def run_to_the_end(root):
-    """Seconds of an undisturbed run, in a process of its own."""
-    began = time.monotonic()
-    process = start(publish, root)
-    process.join(120)
-    assert process.exitcode == 0
-    return time.monotonic() - began
 
 
 def served(root):
@@ -104,12 +69,12 @@ def towns(tmp_path):
         told.append(served(alone))
     for number in (0, 1, 0, 1):
         declare(root, number)
-        seconds = run_to_the_end(root)
+        seconds = run_to_the_end(publish, root, 120)
         assert served(root) == told[number]
     for number in (0, 1):
         declare(root, number)
         counted = FORK.Value("q", 0)
-        process = start(publish_up_to, root, 0, counted)
+        process = start(up_to, publish, root, 0, counted)
         process.join(120)
         assert process.exitcode == 0
         calls.append(counted.value)
@@ -120,7 +85,7 @@ def killers(root, calls, seconds):
     """Fifty ways to let publishing begin and end by SIGKILL: at a call of Python, at a moment of the clock."""
 
     def at_call(share):
-        process = start(publish_up_to, root, round(share * calls), None)
+        process = start(up_to, publish, root, round(share * calls), None)
         process.join(120)
         # What a killed run has made already, the next one takes over: it may end before its moment.
         assert process.exitcode in (0, -signal.SIGKILL)
@@ -148,7 +113,7 @@ def test_whenever_publishing_is_killed_what_is_served_is_whole_and_the_rerun_is_
         kill()
         seen.add(told.index(served(root)) == number)
         if k % AT_ONCE == AT_ONCE - 1:
-            run_to_the_end(root)
+            run_to_the_end(publish, root, 120)
             assert served(root) == told[number]
             assert not [*root.glob(".twin/tiles/.*"), *root.glob(".twin/tiles/content/*/.*")]
     assert k == KILLS - 1

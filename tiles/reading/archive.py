@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from types import TracebackType
 
@@ -54,7 +55,8 @@ class Archive:
             raise SourceError(f"is larger than {most} bytes")
         try:
             return self.zip.read(member)
-        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            # zipfile says RuntimeError of a member under a password and of a method of compression it does not know.
             raise SourceError(f"does not unpack ({error})") from error
 
     def index(self) -> NDArray[np.void]:
