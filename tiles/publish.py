@@ -126,7 +126,7 @@ def _blocks(city: City, options: TileOptions, shown: frozenset[str], where: Wher
     setting = lod.Setting(city.store, shelf, options.models, shown, _maker(city, options, shown))
     plan = lod.plan(index, setting)
     made = lod.build(plan, setting, workers)
-    told: dict[str, Any] = {"outcomes": as_lines(made.outcomes), "made": [f"{part.key}.arrow" for part in plan.walk()]}
+    told: dict[str, Any] = {"outcomes": as_lines(made.outcomes), "made": [f"{name}.arrow" for name in plan.notes()]}
     if made.tile.content is None:
         return told
     error = max(_LEAST_ERROR, 2.0 * made.tallest)

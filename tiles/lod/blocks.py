@@ -1,8 +1,9 @@
 """Blocks: what is drawn for buildings from afar, one prism for one building or for neighbours of a height.
 
 Every block knows how far it may be from the buildings that it stands for, and that distance is measured, never assumed:
-outlines against outlines, roofs against roofs. Where a block is made of blocks, the two distances add up, so that what
-a tile declares is never less than the distance to the finest model (triangle inequality of the Hausdorff distance).
+outlines against outlines, roofs against roofs. Where a block is made of blocks, the distances between outlines add up
+(triangle inequality of the Hausdorff distance), and its roof is held against the lowest and the highest roof of all it
+stands for; so what a tile declares is never less than the distance to the finest model.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ class Blocks:
     """n prisms and what they stand for.
 
     outline     (n,) polygons, frame m              oid     (n,) str, of the largest building of each
-    base, top   (n,) f8, m, the prism's ends        error   (n,) f8, m, from the buildings it stands for
-    members     (n,) i8, how many those are         colour  (n, 3) f8, sRGB 0..1, mean of their walls by area
+    base, top   (n,) f8, m, the prism's ends        members (n,) i8, how many buildings it stands for
+    across      (n,) f8, m, its outline from theirs low, high (n,) f8, m, their lowest and highest roof
+    colour      (n, 3) f8, sRGB 0..1, mean of their walls by area
     area        (n,) f8, m2 of those, on the ground
     landmark    (n,) bool, stands for itself alone as long as it can
     columns     name -> (n,) properties of the largest building
@@ -40,7 +42,9 @@ class Blocks:
     outline: Objects
     base: Floats
     top: Floats
-    error: Floats
+    across: Floats
+    low: Floats
+    high: Floats
     members: NDArray[np.int64]
     colour: Floats
     area: Floats
@@ -55,6 +59,11 @@ class Blocks:
     def height(self) -> Floats:
         """(n,) f8 m from base to top."""
         return self.top - self.base
+
+    @property
+    def error(self) -> Floats:
+        """(n,) f8 m, how far a block is from the buildings it stands for."""
+        return np.hypot(self.across, np.maximum(self.high - self.top, self.top - self.low))
 
     def take(self, rows: NDArray[Any]) -> Blocks:
         """The blocks of `rows`, indices (k,) or flags (n,)."""
@@ -86,7 +95,6 @@ def single(
     some = ~shapely.is_empty(exact)
     # A level roof halfway between eave and ridge is off by half the rise, or by all of it where it stands out.
     top = np.where(landmark, high, 0.5 * (low + high))
-    error = np.hypot(moved, np.maximum(high - top, top - low))
     area = shapely.area(exact)
     kept = some & ((top - base > tolerance) | (area > tolerance**2) | landmark) & (top > base)
     lost = float((high - base)[~kept].max(initial=0.0))
@@ -94,7 +102,9 @@ def single(
         outline,
         base,
         top,
-        error,
+        moved,
+        low,
+        high,
         np.ones(len(solids), np.int64),
         colour,
         area,

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from tiles import models
 from tiles.gltf import colours
-from tiles.lod.blocks import Blocks, join, single
-from tiles.lod.merging import fewest, merge
-from tiles.lod.notes import Made, pack, unpack
+from tiles.lod.blocks import join, single
+from tiles.lod.fitting import Merged, fit, weight_of
+from tiles.lod.notes import Made, keep_merged, merged_before, pack, unpack
 from tiles.lod.prisms import prisms
 from tiles.options import ModelTiles
 from tiles.scheme.squares import Branch, divide
@@ -36,11 +35,8 @@ UNSEEN_PICTURE = "图片无法读取,面用其颜色 / the picture cannot be rea
 _TOGETHER = 8.0
 """Leaves that one worker makes before it comes back."""
 
-_MOST_TRIES, _STEEP, _COARSER = 24, 0.6, (1.25, 3.0)
-_FACES_PER_CORNER = 3.0
-
-_LIGHTEST = float(models.weight(models.BLOCKS, 1.0, 4.0 * _FACES_PER_CORNER))
-"""Estimated bytes of a block that is a triangle, the lightest there is."""
+_STEP = 0.6
+"""Tolerance that a level begins with, of the error below it."""
 
 _LEAST_ERROR = 0.5
 """m: a tile with tiles below it is never said to be exact, even where its blocks are."""
@@ -65,10 +61,11 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A square of the tree before it is made: the cells below it, its key, its quarters."""
+    """A square of the tree before it is made: the cells below it, its key, its place, its quarters."""
 
     cells: tuple[ModelCell, ...]
     key: str
+    place: str
     weight: float
     quarters: tuple[Plan, ...] = ()
     is_root: bool = False
@@ -78,6 +75,10 @@ class Plan:
         yield self
         for quarter in self.quarters:
             yield from quarter.walk()
+
+    def notes(self) -> list[str]:
+        """Names of the notes that are kept of the square and everything below."""
+        return [name for part in self.walk() for name in (part.key, *([part.place] if part.quarters else []))]
 
 
 def plan(index: list[ModelCell], setting: Setting) -> Plan:
@@ -95,7 +96,8 @@ def _planned(branch: Branch, index: list[ModelCell], weights: Floats, setting: S
     cells = tuple(index[row] for row in branch.rows.tolist())
     below = [quarter.key for quarter in quarters] or [cell.digest for cell in cells]
     key = digest(setting.maker.encode(), *(word.encode() for word in below))
-    return Plan(cells, key, float(weights[branch.rows].sum()), quarters)
+    place = f"{branch.square.level}_{branch.square.x}_{branch.square.y}-{setting.maker[:8]}"
+    return Plan(cells, key, place, float(weights[branch.rows].sum()), quarters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,10 @@ def _made(part: Plan, setting: Setting, below: Callable[[Plan], Made]) -> Made:
         return known
     budget = setting.options.root_bytes if part.is_root else setting.options.inner_bytes
     if part.quarters:
-        made = lift([below(quarter) for quarter in part.quarters], setting, budget)
+        before = merged_before(setting.shelf, part.place)
+        made, merged = lift([below(quarter) for quarter in part.quarters], setting, budget, before)
+        if merged is not None:
+            keep_merged(setting.shelf, part.place, merged)
     else:
         made = _square(part, setting, budget)
     setting.shelf.keep_note(part.key, pack(made))
@@ -183,7 +188,7 @@ def _square(part: Plan, setting: Setting, budget: float) -> Made:
 def _divided(branch: Branch, model: models.Model, setting: Setting, budget: float) -> Made:
     if branch.quarters:
         inner = setting.options.inner_bytes
-        return lift([_divided(quarter, model, setting, inner) for quarter in branch.quarters], setting, budget)
+        return lift([_divided(quarter, model, setting, inner) for quarter in branch.quarters], setting, budget)[0]
     return leaf(model.take(np.sort(branch.rows)), setting)
 
 
@@ -202,52 +207,32 @@ def leaf(model: models.Model, setting: Setting) -> Made:
     return Made(Tile(0.0, written), blocks, lost, float(tall.max()), outcomes)
 
 
-def lift(parts: list[Made], setting: Setting, budget: float) -> Made:
-    """The tile above others, in which blocks stand for all that is below.
+def lift(
+    parts: list[Made], setting: Setting, budget: float, before: Merged | None = None
+) -> tuple[Made, Merged | None]:
+    """The tile above others, in which blocks stand for all that is below; and how they were merged, if they were.
 
     Where the blocks of the parts fit into one tile, that tile takes the place of the parts' own coarse tiles: their
     children become its children. Else neighbours are merged, as little as will do.
     budget      bytes on the wire that the tile may have
+    before      how blocks of this place were merged before
     """
     options = setting.options
     outcomes = tuple(outcome for part in parts for outcome in part.outcomes)
     seen = [(part, part.blocks) for part in parts if part.blocks is not None]
     if not seen:
-        return Made(Tile(0.0, None), None, 0.0, 0.0, outcomes)
-    blocks = join([drawn for _, drawn in seen])
+        return Made(Tile(0.0, None), None, 0.0, 0.0, outcomes), None
+    blocks, merged = join([drawn for _, drawn in seen]), None
     lost, tallest = (max(values) for values in zip(*((p.lost, p.tallest) for p, _ in seen), strict=True))
     children = tuple(part.tile for part, _ in seen)
     if weight_of(blocks) <= budget:
         children = tuple(below for tile in children for below in tile.children or (tile,))
     else:
-        blocks, gone = _fitting(blocks, max(options.coarse, 0.7 * max(tile.error for tile in children)), budget)
-        lost = max(lost, gone)
+        tolerance = max(options.coarse, _STEP * max(tile.error for tile in children))
+        merged = fit(blocks, tolerance, budget, before)
+        blocks, lost = merged.blocks, max(lost, merged.lost)
     below = max(tile.error for tile in children)
     error = rounded(max(float(blocks.error.max(initial=0.0)), lost, below, _LEAST_ERROR))
     model = models.groups(prisms(blocks, setting.store.frame), blocks.columns, blocks.members)
     written = models.write(model, setting.shelf, options.sink + min(error, _DEEPEST), options.compression)
-    return Made(Tile(error, written, children), blocks, lost, tallest, outcomes)
-
-
-def _fitting(blocks: Blocks, tolerance: float, budget: float) -> tuple[Blocks, float]:
-    """The blocks merged until they fit into a tile, and the height in m of the highest that is left out.
-
-    Every try begins with the blocks as they came, so that no try adds to the distance of another.
-    """
-    for _ in range(_MOST_TRIES):
-        # What can be told beforehand to be too many is not merged: merging takes most of the time of a change.
-        over = fewest(blocks, tolerance) * _LIGHTEST / budget
-        if over <= 1.0:
-            merged, lost = merge(blocks, tolerance)
-            over = weight_of(merged) / budget
-            if over <= 1.0:
-                return merged, lost
-        # Weight falls about as fast as this power of the tolerance rises: few tries, and none far too coarse.
-        tolerance *= float(np.clip(over**_STEEP, *_COARSER))
-    return merge(blocks, tolerance)
-
-
-def weight_of(blocks: Blocks) -> float:
-    """Estimated bytes on the wire of a tile of blocks."""
-    corners = shapely.get_num_coordinates(blocks.outline).sum()
-    return float(models.weight(models.BLOCKS, len(blocks), _FACES_PER_CORNER * corners))
+    return Made(Tile(error, written, children), blocks, lost, tallest, outcomes), merged

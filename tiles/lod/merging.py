@@ -7,7 +7,6 @@ source  closing of plane sets (dilation and erosion of mathematical morphology, 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import shapely
@@ -33,7 +32,8 @@ _MITRE = 1.5
 _FAR = 1.5
 """Outlines further from their parts than this many tolerances are not taken."""
 
-_DOUBLINGS = 3
+_FURTHER = (1.0 / 3.0, 1.0 / 4.0, 3.0 / 5.0, 1.0)
+"""Steps by which the reach of parts is widened until it holds their outline, of the reach before."""
 
 
 def merge(blocks: Blocks, tolerance: float) -> tuple[Blocks, float]:
@@ -41,50 +41,38 @@ def merge(blocks: Blocks, tolerance: float) -> tuple[Blocks, float]:
 
     tolerance   m. Gaps up to it are closed, outlines may move half of it, roofs within it become one; what is neither
                 higher nor wider is left out, unless something of its height stands beside it
-    returns     blocks sorted by place; `error` holds the measured distances
+    returns     blocks sorted by place; `error` is measured
     """
+    proud = standing_out(blocks, tolerance)
+    merged, _, lost = merge_patches(blocks, np.zeros(len(blocks), np.int64), proud, tolerance)
+    return merged, float(lost.max(initial=0.0))
+
+
+def merge_patches(
+    blocks: Blocks, patch: Integers, proud: NDArray[np.bool_], tolerance: float
+) -> tuple[Blocks, Integers, Floats]:
+    """What `merge` makes of the blocks of each patch by themselves, all of them at once.
+
+    patch       (n,) number of the patch of each, 0 to p - 1        proud   (n,) those that stay alone
+    returns     blocks sorted by patch and place, (k,) the patch of each, (p,) m, the highest that each leaves out
+    """
+    count = int(patch.max(initial=-1)) + 1
+    lost = np.zeros(count)
     if not len(blocks):
-        return blocks, 0.0
-    proud = _proud(blocks, tolerance)
-    parts = [_alone(blocks.take(proud), tolerance)] if proud.any() else []
-    crowd = blocks.take(~proud)
-    lost = 0.0
-    # What L3 shows is hidden as one and must not take its neighbours with it.
-    shown = crowd.columns.get("has_l3", np.zeros(len(crowd), bool)).astype(bool)
-    group = 2 * np.floor(crowd.top / tolerance).astype(np.int64) + shown
-    for level in np.unique(group).tolist():
-        found, gone = _merged(crowd.take(group == level), tolerance)
-        lost = max(lost, gone)
-        parts += found
-    if not parts:
-        return blocks.take(np.zeros(0, np.int64)), lost
-    whole = join(parts)
+        return blocks, patch, lost
+    parts = [(_alone(blocks.take(proud), tolerance), patch[proud])]
+    crowd, of = blocks.take(~proud), patch[~proud]
+    if len(crowd):
+        found = _merged(crowd, _levels(crowd, of, tolerance), tolerance)
+        parts += [(made, of[first]) for made, first in found[:-1]]
+        np.maximum.at(lost, of[found[-1][1]], found[-1][0].height)
+    whole, owner = join([made for made, _ in parts]), np.concatenate([of for _, of in parts])
     centre = shapely.get_coordinates(shapely.centroid(whole.outline))
-    return whole.take(np.lexsort((whole.oid.astype(str), centre[:, 0], centre[:, 1]))), lost
+    order = np.lexsort((whole.oid.astype(str), centre[:, 0], centre[:, 1], owner))
+    return whole.take(order), owner[order], lost
 
 
-def fewest(blocks: Blocks, tolerance: float) -> int:
-    """About how many blocks `merge` leaves at least: what it keeps alone, and what no gap up to the tolerance joins.
-
-    Gaps are those between boxes around the outlines, which are never wider than those between the outlines.
-    """
-    proud = _proud(blocks, tolerance)
-    crowd = blocks.take(~proud)
-    if not len(crowd):
-        return len(blocks)
-    reach = 0.5 * tolerance
-    grown = shapely.bounds(crowd.outline) + np.array([-reach, -reach, reach, reach])
-    boxes = shapely.box(*grown.T)
-    step = np.floor(crowd.top / tolerance).astype(np.int64)
-    one, other = shapely.STRtree(boxes).query(boxes)
-    alike = step[one] == step[other]
-    joined = coo_array((alike[alike], (one[alike], other[alike])), shape=(len(crowd), len(crowd)))
-    count, group = connected_components(joined, directed=False)
-    stays = (crowd.height > tolerance) | (crowd.area > tolerance**2)
-    return int(proud.sum()) + int((np.bincount(group[stays], minlength=count) > 0).sum())
-
-
-def _proud(blocks: Blocks, tolerance: float) -> NDArray[np.bool_]:
+def standing_out(blocks: Blocks, tolerance: float) -> NDArray[np.bool_]:
     """(n,) True for what stands out of its neighbourhood, and for the few highest of all: they are the skyline."""
     height = np.where(blocks.members == 1, blocks.height, 0.0)
     highest = np.lexsort((blocks.oid.astype(str), -height))[: min(_SKYLINE, len(blocks) // _OF)]
@@ -93,11 +81,42 @@ def _proud(blocks: Blocks, tolerance: float) -> NDArray[np.bool_]:
     return proud
 
 
+def fewest(blocks: Blocks, patch: Integers, proud: NDArray[np.bool_], tolerance: float) -> int:
+    """About how many blocks `merge_patches` leaves at least: what stays alone, and what no gap up to the tolerance
+    joins.
+
+    Gaps are those between boxes around the outlines, which are never wider than those between the outlines.
+    """
+    crowd = blocks.take(~proud)
+    if not len(crowd):
+        return len(blocks)
+    level = _levels(crowd, patch[~proud], tolerance)
+    reach = 0.5 * tolerance
+    boxes = shapely.box(*(shapely.bounds(crowd.outline) + np.array([-reach, -reach, reach, reach])).T)
+    one, other = shapely.STRtree(boxes).query(boxes)
+    alike = level[one] == level[other]
+    joined = coo_array((alike[alike], (one[alike], other[alike])), shape=(len(crowd), len(crowd)))
+    count, group = connected_components(joined, directed=False)
+    stays = (crowd.height > tolerance) | (crowd.area > tolerance**2)
+    return int(proud.sum()) + int((np.bincount(group[stays], minlength=count) > 0).sum())
+
+
+def _levels(crowd: Blocks, patch: Integers, tolerance: float) -> Integers:
+    """(n,) what may become one: a number for the level of roofs of each patch.
+
+    What L3 shows is hidden as one and must not take its neighbours with it.
+    """
+    shown = crowd.columns.get("has_l3", np.zeros(len(crowd), bool)).astype(bool)
+    step = 2 * np.floor(crowd.top / tolerance).astype(np.int64) + shown
+    step -= step.min(initial=0)
+    return patch * (int(step.max(initial=0)) + 1) + step
+
+
 def _alone(blocks: Blocks, tolerance: float) -> Blocks:
     """The same blocks, one by one, with outlines simplified by a quarter of the tolerance."""
     outline = _simpler(blocks.outline, 0.25 * tolerance)
     moved = shapely.hausdorff_distance(blocks.outline, outline)
-    return replace(blocks, outline=outline, error=blocks.error + moved)
+    return replace(blocks, outline=outline, across=blocks.across + moved)
 
 
 def _simpler(outline: Objects, tolerance: float) -> Objects:
@@ -107,47 +126,59 @@ def _simpler(outline: Objects, tolerance: float) -> Objects:
     return simple
 
 
-def _merged(blocks: Blocks, tolerance: float) -> tuple[list[Blocks], float]:
-    """Blocks of one level of roofs, closed together; and the highest that is left out."""
+def _merged(blocks: Blocks, level: Integers, tolerance: float) -> list[tuple[Blocks, Integers]]:
+    """Blocks of one level of roofs closed together, each with a row of `blocks` that it is made of; those that are left
+    out come last."""
     reach = 0.5 * tolerance
-    wide = shapely.union_all(shapely.buffer(blocks.outline, reach, join_style="mitre", mitre_limit=_MITRE))
-    outline = _shapes(shapely.buffer(wide, -reach, join_style="mitre", mitre_limit=_MITRE), tolerance)
-    home = _homes(blocks, outline)
+    group = np.unique(level, return_inverse=True)[1]
+    order = np.argsort(group, kind="stable")
+    grown = shapely.buffer(blocks.outline[order], reach, join_style="mitre", mitre_limit=_MITRE)
+    wide = shapely.union_all(shapely.geometrycollections(grown, indices=group[order])[:, None], axis=1)
+    closed = shapely.buffer(wide, -reach, join_style="mitre", mitre_limit=_MITRE)
+    outline, of = _shapes(closed, tolerance)
+    home = _homes(blocks, group, outline, of)
     stray = home < 0
     high = stray & (blocks.height > tolerance)
-    found = [_alone(blocks.take(high), tolerance)] if high.any() else []
-    lost = float(blocks.height[stray & ~high].max(initial=0.0))
-    if stray.all():
-        return found, lost
-    named = np.unique(home[~stray])
-    outline = outline[named]
-    there, at = blocks.take(~stray), np.searchsorted(named, home[~stray])
-    across = np.maximum(_beyond(there.outline, outline, at, tolerance), _filled(outline, wide, _MITRE * reach))
-    made = _of(there, at, outline, across)
-    # Better many blocks than one that is far off: their tile would be refined for it from afar.
-    far = (across > _FAR * tolerance) & (made.members > 1)
-    found += [_alone(there.take(far[at]), tolerance)] if far.any() else []
-    return [*found, made.take(~far)], lost
+    found = [(_alone(blocks.take(high), tolerance), np.flatnonzero(high))]
+    if not stray.all():
+        named = np.unique(home[~stray])
+        outline, of = outline[named], of[named]
+        rows = np.flatnonzero(~stray)
+        there, at = blocks.take(rows), np.searchsorted(named, home[rows])
+        filled = _filled(outline, wide[of], _MITRE * reach)
+        across = np.maximum(_beyond(there.outline, outline, at, tolerance), filled)
+        made, first = _of(there, at, outline, across)
+        # Better many blocks than one that is far off: their tile would be refined for it from afar.
+        far = (across > _FAR * tolerance) & (made.members > 1)
+        found += [(_alone(there.take(far[at]), tolerance), rows[far[at]]), (made.take(~far), rows[first[~far]])]
+    gone = stray & ~high
+    return [*found, (blocks.take(gone), np.flatnonzero(gone))]
 
 
-def _shapes(closed: Any, tolerance: float) -> Objects:
-    """Parts of a closed shape, simpler, without small holes; those too small to be seen left out."""
-    simple = shapely.get_parts(_simpler(shapely.get_parts(closed), 0.5 * tolerance))
-    simple = simple[shapely.area(simple) > 0.25 * tolerance**2]
+def _shapes(closed: Objects, tolerance: float) -> tuple[Objects, Integers]:
+    """Parts of closed shapes (g,), simpler, without small holes, and the shape of each; those too small to be seen
+    left out."""
+    parts, of = shapely.get_parts(closed, return_index=True)
+    simple, part = shapely.get_parts(_simpler(parts, 0.5 * tolerance), return_index=True)
+    seen = shapely.area(simple) > 0.25 * tolerance**2
+    simple, of = simple[seen], of[part[seen]]
     rings, owner = shapely.get_rings(simple, return_index=True)
     outer = np.append(True, owner[1:] != owner[:-1]) if len(owner) else np.zeros(0, bool)
-    seen = outer | (shapely.area(shapely.polygons(rings)) > 4.0 * tolerance**2)
-    pierced = np.bincount(owner[seen & ~outer], minlength=len(simple)) > 0
+    wide = ~outer & (shapely.area(shapely.polygons(rings)) > 4.0 * tolerance**2)
     result = np.empty(len(simple), dtype=object)
     result[:] = shapely.polygons(rings[outer])
-    for row in np.flatnonzero(pierced).tolist():
-        mine = seen & (owner == row)
-        result[row] = shapely.Polygon(rings[mine & outer][0], rings[mine & ~outer].tolist())
-    return result
+    begins = np.append(np.flatnonzero(outer), len(rings))
+    for row in np.unique(owner[wide]).tolist():
+        mine = slice(begins[row], begins[row + 1])
+        result[row] = shapely.Polygon(rings[begins[row]], rings[mine][wide[mine]].tolist())
+    return result, of
 
 
-def _homes(blocks: Blocks, outline: Objects) -> Integers:
-    """(n,) the outline that each block went into: the one that holds a point of it, else the nearest that meets it."""
+def _homes(blocks: Blocks, group: Integers, outline: Objects, of: Integers) -> Integers:
+    """(n,) the outline that each block went into: the first of its group that holds a point of it, else that meets it.
+
+    group   (n,) of each block      of  (k,) group of each outline
+    """
     home = np.full(len(blocks), -1, np.int64)
     if not len(outline):
         return home
@@ -155,8 +186,11 @@ def _homes(blocks: Blocks, outline: Objects) -> Integers:
     for shapes in (shapely.point_on_surface(blocks.outline), blocks.outline):
         asked = np.flatnonzero(home < 0)
         row, place = tree.query(shapes[asked], predicate="intersects")
-        # Later entries win, so that the first of several is taken.
-        home[asked[row[::-1]]] = place[::-1]
+        own = group[asked[row]] == of[place]
+        row, place = row[own], place[own]
+        order = np.argsort(-place, kind="stable")
+        # Later entries win, so that the first outline is taken, in whatever order the tree tells them.
+        home[asked[row[order]]] = place[order]
     return home
 
 
@@ -175,41 +209,43 @@ def _beyond(parts: Objects, outline: Objects, home: Integers, tolerance: float) 
     return found
 
 
-def _filled(outline: Objects, wide: Any, reach: float) -> Floats:
-    """(k,) m: no point of an outline is further from the parts, which reach out to `wide`; tried by doubling."""
-    found = np.full(len(outline), np.inf)
-    for step in range(_DOUBLINGS):
-        rows = np.flatnonzero(~np.isfinite(found))
+def _filled(outline: Objects, wide: Objects, reach: float) -> Floats:
+    """(k,) m: no point of an outline is further from the parts, which reach out to `wide` (k,); tried step by step."""
+    found, rows = np.full(len(outline), np.inf), np.arange(len(outline))
+    shapely.prepare(wide)
+    for step in _FURTHER:
+        held = shapely.covers(wide, outline[rows])
+        found[rows[held]] = reach
+        rows = rows[~held]
         if not len(rows):
             return found
-        if step:
-            # Few segments make a round buffer that lies inside the true one: what it holds is within reach.
-            wide = shapely.buffer(wide, reach, quad_segs=2)
-            reach *= 2.0
-        shapely.prepare(wide)
-        found[rows[shapely.covers(wide, outline[rows])]] = reach
-    rest = ~np.isfinite(found)
-    found[rest] = 2.0 * shapely.minimum_bounding_radius(outline[rest])
+        # Few segments make a round buffer that lies inside the true one: what it holds is within reach.
+        wide = shapely.buffer(wide[~held], step * reach, quad_segs=2)
+        reach += step * reach
+    found[rows] = 2.0 * shapely.minimum_bounding_radius(outline[rows])
     return found
 
 
-def _of(blocks: Blocks, home: Integers, outline: Objects, across: Floats) -> Blocks:
-    """One block for each outline (k,) of the blocks that are at home in it."""
+def _of(blocks: Blocks, home: Integers, outline: Objects, across: Floats) -> tuple[Blocks, Integers]:
+    """One block for each outline (k,) of the blocks that are at home in it, and the row of the largest of those."""
     k = len(outline)
     order = np.lexsort((blocks.oid.astype(str), -blocks.area * blocks.height, home))
     first = order[np.append(True, home[order][1:] != home[order][:-1])]
     area = np.bincount(home, blocks.area, k)
     top = np.bincount(home, blocks.area * blocks.top, k) / area
-    base, before, apart = np.full(k, np.inf), np.zeros(k), np.zeros(k)
+    base, low, high, before = np.full(k, np.inf), np.full(k, np.inf), np.full(k, -np.inf), np.zeros(k)
     np.minimum.at(base, home, blocks.base)
-    np.maximum.at(before, home, blocks.error)
-    np.maximum.at(apart, home, np.abs(blocks.top - top[home]))
+    np.minimum.at(low, home, blocks.low)
+    np.maximum.at(high, home, blocks.high)
+    np.maximum.at(before, home, blocks.across)
     colour = [np.bincount(home, blocks.area * blocks.colour[:, c], k) / area for c in range(3)]
-    return Blocks(
+    made = Blocks(
         outline,
         base,
         top,
-        before + np.hypot(across, apart),
+        before + across,
+        low,
+        high,
         np.bincount(home, blocks.members, k).astype(np.int64),
         np.column_stack(colour),
         area,
@@ -217,3 +253,4 @@ def _of(blocks: Blocks, home: Integers, outline: Objects, across: Floats) -> Blo
         blocks.oid[first],
         {key: values[first] for key, values in blocks.columns.items()},
     )
+    return made, first

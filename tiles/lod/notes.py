@@ -1,4 +1,4 @@
-"""What was made of a square, as bytes: its tiles, and the blocks that the tiles above are made of."""
+"""What was made of a square, as bytes: its tiles, the blocks that the tiles above are made of, and how it merged."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import shapely
 from numpy.typing import NDArray
 
 from tiles.lod.blocks import Blocks
+from tiles.lod.fitting import Merged, Tally
 from tiles.scheme.tree import Tile, from_dict
+from tiles.shelf import Shelf
 from twin.features import objects
 from twin.outcome import Outcome
 
-_NUMBERS = ("base", "top", "error", "members", "area", "landmark")
+_NUMBERS = ("base", "top", "across", "low", "high", "members", "area", "landmark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +48,55 @@ def pack(made: Made) -> bytes:
         "tallest": made.tallest,
         "outcomes": [[o.oid, o.status, o.reason, o.stage] for o in made.outcomes],
     }
-    batch = pa.RecordBatch.from_pydict(columns)
-    batch = batch.replace_schema_metadata({"made": json.dumps(told)})
+    return _bytes(columns, told)
+
+
+def unpack(data: bytes) -> Made:
+    """What `pack` was given."""
+    batch, told = _opened(data)
+    tile, outcomes = from_dict(told["tile"]), tuple(Outcome(*line) for line in told["outcomes"])
+    blocks = _blocks(batch) if batch.num_columns else None
+    return Made(tile, blocks, told["lost"], told["tallest"], outcomes)
+
+
+def keep_merged(shelf: Shelf, place: str, merged: Merged) -> None:
+    """Keep how the blocks of a place were merged, instead of how they were before.
+
+    It serves the next run alone: what it tells is looked up under digests, so it is never wrong, only of no use.
+    """
+    told = {
+        "rung": merged.rung,
+        "patches": [merged.keys, merged.counts],
+        "tallies": [
+            [rung, [[key, one.blocks, one.corners, one.lost] for key, one in patches.items()]]
+            for rung, patches in merged.tallies.items()
+        ],
+    }
+    shelf.keep_note(place, _bytes(_columns(merged.blocks), told))
+
+
+def merged_before(shelf: Shelf, place: str) -> Merged | None:
+    """What `keep_merged` kept of a place; None where there is nothing."""
+    note = shelf.note(place)
+    if not note.is_file():
+        return None
+    batch, told = _opened(note.read_bytes())
+    tallies = {rung: {key: Tally(*one) for key, *one in patches} for rung, patches in told["tallies"]}
+    keys, counts = told["patches"]
+    return Merged(_blocks(batch), told["rung"], tuple(keys), tuple(counts), tallies)
+
+
+def _bytes(columns: dict[str, Any], told: dict[str, Any]) -> bytes:
+    batch = pa.RecordBatch.from_pydict(columns).replace_schema_metadata({"made": json.dumps(told)})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
     return sink.getvalue().to_pybytes()
 
 
-def unpack(data: bytes) -> Made:
-    """What `pack` was given."""
+def _opened(data: bytes) -> tuple[pa.RecordBatch, Mapping[str, Any]]:
     reader = pa.ipc.open_file(pa.py_buffer(data))
-    batch = reader.get_batch(0)
-    told: Mapping[str, Any] = json.loads(reader.schema.metadata[b"made"])
-    tile, outcomes = from_dict(told["tile"]), tuple(Outcome(*line) for line in told["outcomes"])
-    blocks = _blocks(batch) if batch.num_columns else None
-    return Made(tile, blocks, told["lost"], told["tallest"], outcomes)
+    return reader.get_batch(0), json.loads(reader.schema.metadata[b"made"])
 
 
 def _columns(blocks: Blocks) -> dict[str, Any]:
