@@ -6,7 +6,7 @@ and made again only where that changed; so the result of a change is that of a f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -109,45 +109,41 @@ class Job:
 
 
 def build(root: Plan, setting: Setting, workers: Workers) -> Made:
-    """Make all tiles of the tree that are not there yet; the root's."""
-    made: dict[str, Made] = {}
-    jobs = [Job(setting, part) for part in _missing(root, setting, made)]
-    for job, done in zip(jobs, workers.map(make, jobs, f"tiles {MODEL}"), strict=True):
-        made[job.plan.key] = done
-    return _topped(root, setting, made)
+    """Make all tiles of the tree that are not there yet; the root's.
+
+    Workers leave notes on the shelf and send nothing back, so that memory holds one path of the tree, never the city.
+    """
+    jobs = [Job(setting, part) for part in _missing(root, setting)]
+    for _ in workers.map(make, jobs, f"tiles {MODEL}"):
+        pass
+    return _made(root, setting)
 
 
-def _missing(part: Plan, setting: Setting, made: dict[str, Made]) -> Iterator[Plan]:
-    """Shares of the tree for the workers; what is there already is put into `made` and not looked below."""
-    known = _known(part, setting)
-    if known is not None:
-        made[part.key] = known
-    elif part.weight <= _TOGETHER * setting.options.leaf_bytes or not part.quarters:
+def _missing(part: Plan, setting: Setting) -> Iterator[Plan]:
+    """Shares of the tree for the workers, without those that were made before."""
+    if setting.shelf.note(part.key).is_file():
+        return
+    if part.weight <= _TOGETHER * setting.options.leaf_bytes or not part.quarters:
         yield part
     else:
         for quarter in part.quarters:
-            yield from _missing(quarter, setting, made)
+            yield from _missing(quarter, setting)
 
 
-def _topped(part: Plan, setting: Setting, made: dict[str, Made]) -> Made:
-    """The tile of a square above the workers' shares; what it is made of is let go."""
-    found = made.pop(part.key, None)
-    return found or _made(part, setting, lambda quarter: _topped(quarter, setting, made))
+def make(job: Job) -> None:
+    """Make the tiles of one share of the tree."""
+    _made(job.plan, job.setting)
 
 
-def make(job: Job) -> Made:
-    """The tiles of one share of the tree."""
-    return _made(job.plan, job.setting, lambda quarter: make(replace(job, plan=quarter)))
-
-
-def _made(part: Plan, setting: Setting, below: Callable[[Plan], Made]) -> Made:
+def _made(part: Plan, setting: Setting) -> Made:
+    """The tiles of a square, from the shelf where they are there."""
     known = _known(part, setting)
     if known is not None:
         return known
     budget = setting.options.root_bytes if part.is_root else setting.options.inner_bytes
     if part.quarters:
         before = merged_before(setting.shelf, part.place)
-        made, merged = lift([below(quarter) for quarter in part.quarters], setting, budget, before)
+        made, merged = lift([_made(quarter, setting) for quarter in part.quarters], setting, budget, before)
         if merged is not None:
             keep_merged(setting.shelf, part.place, merged)
     else:
