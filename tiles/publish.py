@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -193,9 +194,10 @@ def _terrain(
 
     def make(folder: Path, _: str) -> dict[str, Any]:
         water = store.read_layer("water", columns=()) if wet else None
-        return pyramid.build_terrain(store.read_raster("relief"), folder, options.terrain, workers, credit, water)
+        relief = store.read_raster("relief")
+        return pyramid.build_terrain(relief, folder, options.terrain, workers, credit, water, _focus(city))
 
-    told = made.take("terrain", [*depends, credit, as_table(options.terrain)], make)
+    told = made.take("terrain", [*depends, credit, as_table(options.terrain), _focus(city)], make)
     if not city.store.has("layer", "building_l2"):
         return told
     measured = made.take(
@@ -214,8 +216,10 @@ def _pictures(
     found = [[item.name, item.digest] for item in inputs if item.kind == "raster" and item.name.startswith("ortho_")]
     return made.take(
         "imagery",
-        [found, credit, as_table(options.imagery)],
-        lambda folder, _: imagery.build_imagery(city.store, folder, options.imagery, workers, credit) or {},
+        [found, credit, as_table(options.imagery), _focus(city)],
+        lambda folder, _: (
+            imagery.build_imagery(city.store, folder, options.imagery, workers, credit, _focus(city)) or {}
+        ),
     )
 
 
@@ -230,6 +234,12 @@ def _map(city: City, options: TileOptions, made: Parts, workers: Workers) -> dic
         [depends, city.name, city.name_en, as_table(options.vector)],
         lambda folder, _: build_vector(city, folder, options.vector, workers) or {},
     )
+
+
+def _focus(city: City) -> tuple[float, float] | None:
+    """Where the first view looks, degrees; None where the city does not declare it."""
+    view = city.view
+    return None if math.isnan(view.lon) or math.isnan(view.lat) else (view.lon, view.lat)
 
 
 def _digest(city: City, kind: str, name: str) -> str:

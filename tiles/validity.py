@@ -19,7 +19,7 @@ from tiles.checks.gltf import Body, check_gltf
 from tiles.checks.ground import check_imagery, check_terrain
 from tiles.checks.khronos import command
 from tiles.checks.points import check_points
-from tiles.checks.shelf import check_files, check_shelf
+from tiles.checks.shelf import check_files, check_opening, check_shelf
 from tiles.checks.vector import check_shown, check_vector
 from tiles.models import has_surface
 from tiles.options import TileOptions
@@ -83,6 +83,7 @@ def check_tiles(place: City | Path | str, workers: Workers | None = None, khrono
         seen = check_vector(folder, told["vector"], found)
         if isinstance(place, City):
             check_shown(place, told["vector"], seen, found)
+    check_opening(folder, [told.get("terrain"), *(told.get("imagery") or [])], found)
     for part in (folder, *parts(folder)):
         check_files(part, workers, found)
     check_shelf(folder, met, workers, found)

@@ -108,6 +108,8 @@ def _read_build(folder: Path) -> Mapping[str, Any]:
     entries = [build.get("terrain"), *(build.get("imagery") or []), *(build.get("tilesets") or [])]
     build["pictures"] = _place(folder, "imagery").name
     for entry in entries:
+        if entry and "opening" in entry:
+            entry["opening"] = _address(folder, str(entry["opening"]))
         if entry and str(entry["url"]).startswith("/"):
             entry["url"] = f"{entry['url']}?v={build['pictures']}"
         elif entry:
@@ -137,7 +139,10 @@ def _view(here: Context) -> dict[str, float]:
 
 
 def _middle(here: Context) -> tuple[float, float]:
-    extent = next((item.extent for _, item in served(here.city.store) if item.extent is not None), None)
+    layers = [item for _, item in served(here.city.store)]
+    # A city may be models alone, as they were delivered.
+    everything = [*layers, *here.city.store.items("model"), *here.city.store.items("raster")]
+    extent = next((item.extent for item in everything if item.extent is not None), None)
     if extent is None:
         return 0.0, 0.0
     west, south, east, north = box84(extent, here.city.frame)

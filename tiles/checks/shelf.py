@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import brotli
 
 from tiles.checks.findings import Findings, load_json
+from tiles.opening import read_opening
 from tiles.shelf import digest
+from twin.errors import StoreError
 from twin.store.protocol import MANIFEST
 from twin.workers import Workers
 
@@ -41,6 +44,23 @@ def check_shelf(version: Path, met: Iterable[str], workers: Workers, found: Find
     if spare:
         found.remark(f"{spare} files on the shelf are named by no version; the next publishing sweeps them")
     check_files(shelf, workers, found, named_by_hash=True)
+
+
+def check_opening(folder: Path, told: Iterable[Mapping[str, Any] | None], found: Findings) -> None:
+    """Opening packs of a version: each file in them is that which lies beside the pack.
+
+    told    entries of build.json; "opening" names the pack where there is one
+    """
+    for name in sorted({str(entry["opening"]) for entry in told if entry and "opening" in entry}):
+        found.checked += 1
+        home = (folder / name).parent
+        try:
+            for file, data in read_opening(folder / name):
+                path = home / file
+                same = path.resolve().is_relative_to(home.resolve()) and path.is_file() and path.read_bytes() == data
+                found.require(same, name, f"{file} differs from the file beside the pack")
+        except (OSError, StoreError) as error:
+            found.fault(name, str(error))
 
 
 def _plain(name: str) -> str:

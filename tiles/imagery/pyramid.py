@@ -12,7 +12,8 @@ import orjson
 
 from tiles.compress import write_all
 from tiles.imagery.mosaic import Mosaic, Picture, open_mosaic
-from tiles.imagery.places import tile_range
+from tiles.imagery.places import tile_at, tile_range
+from tiles.opening import around, write_opening
 from tiles.options import ImageTiles
 from twin.store.protocol import Store
 from twin.workers import Workers
@@ -36,13 +37,19 @@ class Job:
 
 
 def build_imagery(
-    store: Store, folder: Path, options: ImageTiles, workers: Workers, attribution: str = ""
+    store: Store,
+    folder: Path,
+    options: ImageTiles,
+    workers: Workers,
+    attribution: str = "",
+    focus: tuple[float, float] | None = None,
 ) -> dict[str, Any] | None:
     """Write `<folder>/imagery`; what imagery.json tells about it, None where the store has no orthophoto.
 
     All pictures share one pyramid. Its `layers` say where it may be asked: inside a layer's bounds every tile of its
     zooms exists, so a client that keeps to them meets no missing tile. `fill` is the mean colour around the data.
     With the mode "fly" no tile is written, and the addresses are those of the server that paints them.
+    focus   longitude and latitude that the first view looks at; None for the middle of the pictures
     """
     mosaic = open_mosaic(store, options)
     if mosaic is None:
@@ -50,14 +57,29 @@ def build_imagery(
     home = folder / "imagery"
     jobs = list(_jobs(mosaic, home)) if options.mode != "fly" else []
     totals = np.sum([(0, 0), *workers.map(write_block, jobs, "imagery")], axis=0)
+    west, south, east, north = mosaic.bounds
+    opening = (
+        write_opening(home, _opening(mosaic, focus or ((west + east) / 2.0, (south + north) / 2.0))) if jobs else None
+    )
+    more = {"attribution": attribution} | ({"opening": f"imagery/{opening}"} if opening else {})
     told = {
         "fill": "#{:02x}{:02x}{:02x}".format(*mosaic.fill),
         "tiles": int(totals[0]),
         "wire_bytes": int(totals[1]),
-        "layers": [layer_of(p, options) | {"attribution": attribution} for p in mosaic.pictures],
+        "layers": [layer_of(p, options) | more for p in mosaic.pictures],
     }
     write_all(home / "imagery.json", orjson.dumps(told))
     return told
+
+
+def _opening(mosaic: Mosaic, focus: tuple[float, float]) -> Iterator[str]:
+    """Files that a first view asks for: the tiles around its middle, coarse ones first."""
+    for zoom in range(mosaic.options.min_zoom, mosaic.max_zoom + 1):
+        x0, y0, x1, y1 = tile_range(mosaic.bounds, zoom)
+        x, y = tile_at(*focus, zoom)
+        near = [(k, j) for k in range(int(x) - 2, int(x) + 3) for j in range(int(y) - 2, int(y) + 3)]
+        places = [(k, j) for k, j in near if x0 <= k < x1 and y0 <= j < y1 and mosaic.has((zoom, k, j))]
+        yield from (f"{zoom}/{k}/{j}.{mosaic.options.format}" for k, j in around(places, (x, y)))
 
 
 def layer_of(picture: Picture, options: ImageTiles) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import orjson
 from numpy.typing import NDArray
 
 from tiles.compress import write_all
+from tiles.opening import around, write_opening
 from tiles.options import TerrainTiles
 from tiles.terrain import quantized_mesh, triangulate
 from tiles.terrain.lattice import METRES_PER_DEGREE, Lattice, coarser, geographic_bounds, lattice_of
@@ -76,10 +77,12 @@ def build_terrain(
     workers: Workers,
     attribution: str = "",
     water: Layer | None = None,
+    focus: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
     """Write `<folder>/terrain`: layer.json and tiles of every level; the figures that build.json tells about it.
 
     water   the layer whose polygons become water masks; None for tiles without masks
+    focus   longitude and latitude that the first view looks at; None for the middle of the relief
     """
     finest, known = lattice_of(relief, options)
     plateau = float(finest.heights[0, 0]) if not known[0, 0] else float(np.median(finest.heights[known]))
@@ -101,13 +104,16 @@ def build_terrain(
     totals = np.sum(list(done), axis=0)
     extensions = ["octvertexnormals"] * options.normals + ["watermask"] * (wet is not None)
     write_all(home / "layer.json", orjson.dumps(_layer(levels, extensions, attribution)))
-    west, south, east, north = geographic_bounds(relief.geobox)
+    bounds = geographic_bounds(relief.geobox)
+    west, south, east, north = bounds
+    opening = write_opening(home, _opening(levels, focus or ((west + east) / 2.0, (south + north) / 2.0)))
     return {
         "url": "terrain",
+        "opening": f"terrain/{opening}",
         "min_level": 0,
         "max_level": finest.level,
         "cells": options.cells,
-        "bounds": [round(v, 7) for v in (west, south, east, north)],
+        "bounds": [round(v, 7) for v in bounds],
         "tiles": int(totals[0]),
         "triangles": int(totals[1]),
         "wire_bytes": int(totals[2]),
@@ -145,6 +151,18 @@ def _layer(levels: list[Lattice], extensions: list[str], attribution: str) -> di
         "available": ranges,
         "attribution": attribution,
     }
+
+
+def _opening(levels: list[Lattice], focus: tuple[float, float]) -> Iterator[str]:
+    """Files that a first view asks for: the document, then the tiles around its middle, coarse ones first."""
+    yield "layer.json"
+    for lattice in levels:
+        side, (nx, ny) = 180.0 / 2**lattice.level, lattice.tiles
+        places = ((lattice.x + k, lattice.y + j) for k in range(nx) for j in range(ny))
+        centre = (focus[0] + 180.0) / side, (focus[1] + 90.0) / side
+        # Both tiles of the coarsest level are asked for wherever one looks.
+        shown = around(places, centre) if lattice.level else places
+        yield from (f"{lattice.level}/{x}/{y}.terrain" for x, y in shown)
 
 
 def _jobs(home: Path, lattice: Lattice, active: NDArray[np.bool_], normals: bool) -> Iterator[Job]:

@@ -5,7 +5,7 @@ export type LonLat = [number, number];
 /** `height` is above the ground below the camera; `ground`, where told, is the ellipsoidal height of that ground. */
 export interface CityView { lon: number; lat: number; height: number; heading: number; pitch: number; ground?: number | null }
 export interface CityTileset { id: string; title: string; title_en: string; url: string }
-export interface CityImagery { url: string; minzoom: number; maxzoom: number; tile_size?: number; bounds: [number, number, number, number] }
+export interface CityImagery { url: string; opening?: string; minzoom: number; maxzoom: number; tile_size?: number; bounds: [number, number, number, number] }
 export interface CityTheme {
   id: string; title: string; title_en: string; buildings: string; streets: string; process: string;
 }
@@ -17,7 +17,7 @@ export interface City {
   view: CityView;
   time?: { default: string; utc_offset: number };
   version: string;
-  terrain: { url: string; max_level?: number; plateau?: number } | null;
+  terrain: { url: string; opening?: string; max_level?: number; plateau?: number } | null;
   imagery: CityImagery[];
   tilesets: CityTileset[];
   layers: { id: string; title: string; title_en: string; url: string; kind: string }[];

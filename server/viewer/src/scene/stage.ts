@@ -7,6 +7,7 @@ import { OPENING, type Quality, qualityFor } from "../quality.ts";
 import type { City } from "../types.ts";
 import { slimEngine } from "./lean.ts";
 import { Look } from "./look.ts";
+import { openPacks } from "./opening.ts";
 
 /** Share of the width at which a slow machine draws the hidden frames of loading. */
 export const HIDDEN = 0.2;
@@ -37,6 +38,7 @@ export async function openStage(api: Api, city: City, holder: HTMLElement, credi
   slimEngine();
   RequestScheduler.requestsByServer = {};
   RequestScheduler.maximumRequestsPerServer = 16;
+  openPacks(api, city);
   const terrain = await openTerrain(api, city);
   const standing = groundBelow(terrain.provider, city);
   const widget = new CesiumWidget(holder, {
