@@ -145,10 +145,10 @@ def _side_by_side(name: str, las: Path, epsg: int, folder: Path) -> Iterator[dic
 
 
 def figures() -> Iterator[dict[str, Any]]:
-    """LAS -> tiles by `twin ingest` and `twin tiles` with their compressed copies, both programs started anew.
+    """LAS or LAZ -> tiles by `twin ingest` and `twin tiles`, both programs started anew.
 
-    The peer reads the same file in the same run to the same CRS (EPSG:4978) with two processes, and writes no
-    compressed copies.
+    The peer reads the same file in the same run to the same CRS (EPSG:4978) with two processes. Neither writes
+    compressed copies of points: ours are packed (meshopt), the peer's are plain.
     """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

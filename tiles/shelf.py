@@ -27,15 +27,21 @@ class Shelf:
     root: Path
     quality: int | None = 5
 
-    def put(self, data: bytes, suffix: str) -> tuple[str, int]:
-        """(name, bytes that travel) of `data`; a content that is there is not written again."""
+    def put(self, data: bytes, suffix: str, copies: bool = True) -> tuple[str, int]:
+        """(name, bytes that travel) of `data`; a content that is there is not written again.
+
+        copies  with compressed copies beside it, where they gain; what was packed before gains too little
+        """
         name = digest(data) + suffix
         path = self.path(name)
         if self.has(name) and path.stat().st_size == len(data):
             return name, self.wire(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
-        write_all(beside, data, self.quality)
+        if copies:
+            write_all(beside, data, self.quality)
+        else:
+            beside.write_bytes(data)
         # The plain file comes last: where it is, its copies are.
         for copy in (".br", ".gz", ""):
             there = beside.with_name(beside.name + copy)

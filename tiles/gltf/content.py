@@ -66,7 +66,7 @@ def to_local(frame: Frame, vertices: NDArray[np.float64], matrix: NDArray[np.flo
     off = np.abs(kernels.cubic(net, centre, scale) @ terms - _by_ecef(frame, net, matrix)).max()
     if off > _CLOSE:
         return _by_ecef(frame, vertices, matrix)
-    return np.asarray(kernels.cubic(vertices, centre, scale) @ terms)
+    return np.asarray(kernels.bend(vertices, centre, scale, terms))
 
 
 def _by_ecef(frame: Frame, points: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -38,6 +38,25 @@ def cubic(points: Any, centre: Any, scale: float) -> Any:
 
 
 @njit(cache=True)
+def bend(points: Any, centre: Any, scale: float, terms: Any) -> Any:
+    """(n, 3) f8: `cubic` of points (n, 3) times terms (16, 3), without the table between."""
+    out = np.empty((len(points), 3))
+    for i in range(len(points)):
+        u, v = (points[i, 0] - centre[0]) / scale, (points[i, 1] - centre[1]) / scale
+        w = (points[i, 2] - centre[2]) / scale
+        uu, uv, vv = u * u, u * v, v * v
+        for k in range(3):
+            flat = (
+                terms[0, k] + u * terms[1, k] + v * terms[2, k] + uu * terms[3, k] + uv * terms[4, k] + vv * terms[5, k]
+            )
+            cubic = uu * (u * terms[6, k] + v * terms[7, k]) + vv * (u * terms[8, k] + v * terms[9, k])
+            tall = terms[10, k] + u * terms[11, k] + v * terms[12, k]
+            tall += uu * terms[13, k] + uv * terms[14, k] + vv * terms[15, k]
+            out[i, k] = flat + cubic + w * tall
+    return out
+
+
+@njit(cache=True)
 def visible(vertices: Any, faces: Any, hidden: Any, vertex_offset: Any, face_offset: Any, least: float) -> Any:
     """(b,) whether every vertex of a solid is finite and one of its faces, not hidden, is larger than `least` m2."""
     out = np.empty(len(vertex_offset) - 1, np.bool_)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiles.gltf.kernels import extent
 from tiles.options import PointTiles
 from tiles.points.content import write
 from tiles.points.kernels import morton, ranks
@@ -35,7 +36,7 @@ NAME = "points"
 INPUT = ("points", "points")
 """(kind, name) of what is read from the store."""
 
-_PER_POINT = 7.0
+_PER_POINT = 7.4
 """Bytes on the wire of a point."""
 
 _CELL_POINTS = 500_000
@@ -206,7 +207,7 @@ def _groups(counts: Sequence[int]) -> list[range]:
 
 def _extent(store: Store, places: range) -> Floats:
     """(2, 3) lowest and highest corner of clouds of the store."""
-    ends = [(cloud.xyz.min(axis=0), cloud.xyz.max(axis=0)) for cloud in store.page_points(NAME, places)]
+    ends = [extent(cloud.xyz) for cloud in store.page_points(NAME, places)]
     return np.array([np.min([low for low, _ in ends], axis=0), np.max([high for _, high in ends], axis=0)])
 
 
