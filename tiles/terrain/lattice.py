@@ -97,8 +97,10 @@ def lattice_of(relief: Raster, options: TerrainTiles) -> tuple[Lattice, NDArray[
     empty = Lattice(level, options.cells, x0, y0, np.broadcast_to(0.0, shape), _FINEST_STEP)
     values, beyond = _whole(relief)
     lon, lat = empty.lonlat()
-    parts = [_sample(relief.geobox, values, beyond, lon, lat[k : k + _STRIP + 1]) for k in range(0, len(lat), _STRIP)]
-    heights, outside = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    heights, outside = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    for k in range(0, len(lat), _STRIP):
+        strip = slice(k, k + _STRIP)
+        heights[strip], outside[strip] = _sample(relief.geobox, values, beyond, lon, lat[k : k + _STRIP + 1])
     step = _FINEST_STEP
     while np.ptp(heights) + step > quantized_mesh.FULL * step:
         step *= 2.0
@@ -176,21 +178,18 @@ def _fade(
     widths  metres between posts, and metres over which the land fades
     """
     spacing, apron = widths
-    at = outside > 0.0
-    if not at.any():
-        return
-    distance, z = outside[at], heights[at]
-    z += (_soft(heights, spacing)[at] - z) * _smooth(distance / 500.0)
-    heights[at] = z + (plateau - z) * (_smooth(distance / apron) if apron > 0.0 else 1.0)
-
-
-def _soft(heights: NDArray[np.float32], metres: float) -> NDArray[np.float32]:
-    """Heights without what is narrower than about 250 m, worked out on every eighth post."""
-    few = ndimage.gaussian_filter(heights[::8, ::8], sigma=250.0 / (8.0 * metres), truncate=3.0)
-    rows, cols = (np.arange(n) / 8.0 for n in heights.shape)
-    return ndimage.map_coordinates(
-        few, np.meshgrid(rows, cols, indexing="ij"), np.float32, order=1, mode="nearest", prefilter=False
-    )
+    # Heights without what is narrower than about 250 m are worked out on every eighth post.
+    soft = ndimage.gaussian_filter(heights[::8, ::8], sigma=250.0 / (8.0 * spacing), truncate=3.0)
+    for k in range(0, len(heights), _STRIP):
+        rows, cols = np.nonzero(outside[k : k + _STRIP] > 0.0)
+        if not len(rows):
+            continue
+        at = rows + k, cols
+        distance, z = outside[at], heights[at]
+        there = np.stack(at) / 8.0
+        softer = ndimage.map_coordinates(soft, there, np.float32, order=1, mode="nearest", prefilter=False)
+        z += (softer - z) * _smooth(distance / 500.0)
+        heights[at] = z + (plateau - z) * (_smooth(distance / apron) if apron > 0.0 else 1.0)
 
 
 def _smooth(share: NDArray[np.float32]) -> NDArray[np.float32]:

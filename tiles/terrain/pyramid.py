@@ -95,8 +95,7 @@ def build_terrain(
         limit = allowed_error(lattice.level, finest.level, options)
         active = triangulate.errors(lattice.heights, lattice.cells, lattice.spacing * METRES_PER_DEGREE) > limit
         if lattice is finest:
-            shown = triangulate.surface(lattice.heights, active, lattice.cells)
-            gap = np.abs(shown - lattice.heights)[known]
+            gap = _gap(lattice, active, known)
         jobs += _jobs(home, lattice, active, options.normals)
     wet = None if water is None else water_of(water)
     # Shores go to a job when its turn comes: every coarse tile has those of the whole city.
@@ -169,15 +168,32 @@ def _jobs(home: Path, lattice: Lattice, active: NDArray[np.bool_], normals: bool
     """Tiles of a level, a row of up to sixteen at a time, each with its window of the level."""
     nx, ny = lattice.tiles
     c = lattice.cells
-    wide = np.pad(lattice.heights, 1, mode="edge")
     for row in range(ny):
         for col in range(0, nx, 16):
             count = min(16, nx - col)
             window = (slice(row * c, (row + 1) * c + 1), slice(col * c, (col + count) * c + 1))
-            around = wide[row * c : (row + 1) * c + 3, col * c : (col + count) * c + 3]
+            around = _window(lattice.heights, row * c - 1, col * c - 1, (c + 3, count * c + 3))
             part = Lattice(lattice.level, c, lattice.x + col, lattice.y + row, lattice.heights[window], lattice.step)
             places = tuple((lattice.x + col + k, lattice.y + row) for k in range(count))
             yield Job(home, part, active[window], around, normals, places)
+
+
+def _window(heights: Floats, row: int, col: int, shape: tuple[int, int]) -> Floats:
+    """A window of a lattice that may reach beyond it, where its border goes on."""
+    (ny, nx), (n_rows, n_cols) = heights.shape, shape
+    inside = heights[max(row, 0) : min(row + n_rows, ny), max(col, 0) : min(col + n_cols, nx)]
+    beyond = (max(-row, 0), max(row + n_rows - ny, 0)), (max(-col, 0), max(col + n_cols - nx, 0))
+    return np.pad(inside, beyond, mode="edge") if any(map(any, beyond)) else inside
+
+
+def _gap(lattice: Lattice, active: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """How far the triangles are from every post that stands on data, m; one row of tiles after the other."""
+    c, found = lattice.cells, []
+    for row in range(lattice.tiles[1]):
+        rows = slice(row * c, (row + 1) * c + 1)
+        shown = triangulate.surface(lattice.heights[rows], active[rows], c)
+        found.append(np.abs(shown - lattice.heights[rows])[known[rows]].astype(np.float32))
+    return np.concatenate(found)
 
 
 def vertex_normals(
