@@ -36,7 +36,7 @@ NAME = "points"
 INPUT = ("points", "points")
 """(kind, name) of what is read from the store."""
 
-_PER_POINT = 7.4
+_PER_POINT = 7.0
 """Bytes on the wire of a point."""
 
 _CELL_POINTS = 500_000
