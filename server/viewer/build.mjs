@@ -128,9 +128,8 @@ async function precompress() {
     if (!COMPRESS.has(extname(path))) continue;
     const raw = await readFile(path);
     if (raw.length < 1024) continue;
-    const quality = raw.length > 1_000_000 ? 9 : 11;
     const [small, wide] = await Promise.all([
-      br(raw, { params: { [constants.BROTLI_PARAM_QUALITY]: quality, [constants.BROTLI_PARAM_SIZE_HINT]: raw.length } }),
+      br(raw, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: raw.length } }),
       gz(raw, { level: 9 }),
     ]);
     if (small.length < raw.length * 0.97) await writeFile(`${path}.br`, small);

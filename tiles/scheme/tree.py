@@ -18,6 +18,10 @@ Floats = NDArray[np.float64]
 
 _BOX_STEP = 1e-3
 _ERROR_STEP = 0.5
+_TURN_DIGITS, _SHIFT_DIGITS = 11, 5
+"""Decimals of the axes of a tile in those above it, and of its place in m: below 0.01 mm at each level, and a third
+less of a document than with all digits."""
+
 _FAR = np.full(3, np.inf)
 
 
@@ -119,6 +123,13 @@ def part(root: Tile, uri: Callable[[str], str], outside: References) -> dict[str
     return {"asset": {"version": "1.1"}, "geometricError": root.error, "root": tile}
 
 
+def _plain(relative: Floats) -> Floats:
+    """(4, 4) with no more decimals than are needed."""
+    found = np.round(relative, _TURN_DIGITS)
+    found[:3, 3] = np.round(relative[:3, 3], _SHIFT_DIGITS)
+    return found + 0.0
+
+
 def _axes(node: Tile, above: Floats) -> Floats:
     return above if node.content is None else node.content.axes
 
@@ -134,7 +145,7 @@ def _tile(
         own = _axes(child, axes)
         entry, child_low, child_high = _tile(child, own, uri, outside)
         if child.content is not None:
-            relative = inverse(axes) @ own
+            relative = _plain(inverse(axes) @ own)
             entry = {"transform": [float(v) for v in relative.T.reshape(-1)], **entry}
             corners = box_corners(np.array(box(child_low, child_high))) @ relative[:3, :3].T + relative[:3, 3]
             child_low, child_high = corners.min(axis=0), corners.max(axis=0)
