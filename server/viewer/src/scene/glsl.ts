@@ -34,6 +34,26 @@ float hash21(vec2 p) {
 vec3 toLinear(vec3 c) { return pow(c, vec3(2.2)); }
 const vec3 LOWEST = vec3(${linear(riskColour(1))});
 const vec3 LOW = vec3(${linear(riskColour(2))});
+/* Whether a place on a block that stands for many houses shows one of them, and a number of that house, 0 to 1. */
+vec2 houseAt(vec2 place, float pitch, float footprint) {
+  vec2 at = place / pitch;
+  at.x += 7.0 * hash21(vec2(floor(at.y), 3.0));
+  vec2 cell = floor(at);
+  vec2 inside = fract(at);
+  vec2 low = 0.05 + 0.22 * vec2(hash21(cell + 11.3), hash21(cell + 23.7));
+  vec2 high = 0.95 - 0.26 * vec2(hash21(cell + 37.1), hash21(cell + 51.9));
+  vec2 soft = vec2(max(footprint / pitch, 0.02));
+  vec2 there = smoothstep(low - soft, low + soft, inside) * (1.0 - smoothstep(high - soft, high + soft, inside));
+  float chance = hash21(cell + 0.5);
+  return vec2(there.x * there.y * step(0.10, chance), chance);
+}
+/* Roofs, lanes and the shade between them, around 1: it says "many", not where each of them is. */
+float roofs(vec2 place, vec2 sunward, float footprint) {
+  float pitch = 26.0 * exp2(clamp(ceil(log2(footprint / 5.0)), 0.0, 2.0));
+  vec2 here = houseAt(place, pitch, footprint);
+  float shade = houseAt(place + 0.28 * pitch * sunward, pitch, footprint).x * u_facade;
+  return mix(mix(0.72, 0.42, shade), 0.90 + 0.28 * here.y, here.x);
+}
 bool isCode(vec3 c, vec3 code) { return all(lessThan(abs(c - code), vec3(0.0015))); }
 
 void fragmentMain(FragmentInput fsInput, inout czm_modelMaterial material) {
@@ -45,9 +65,13 @@ void fragmentMain(FragmentInput fsInput, inout czm_modelMaterial material) {
   float lift = 0.0;
   float painted = 0.0;
   float blind = 0.0;
+  float crowd = 0.0;
+  vec2 stride = fwidth(v_place.xz);
 #ifdef HAS_SELECTED_FEATURE_ID
   vec3 style = texture(model_batchTexture, computeSt(float(fsInput.featureIds.SELECTED_FEATURE_ID))).rgb;
-  if (isCode(style, vec3(253.0, 254.0, 252.0) / 255.0)) {
+  bool old = isCode(style, vec3(253.0, 252.0, 254.0) / 255.0);
+  crowd = old || isCode(style, vec3(252.0, 254.0, 253.0) / 255.0) ? 1.0 : 0.0;
+  if (old || isCode(style, vec3(253.0, 254.0, 252.0) / 255.0)) {
     vec3 tile = mix(vec3(0.20, 0.165, 0.145), vec3(0.105, 0.112, 0.122), step(0.5, dot(normal, up)));
     base = mix(tile * (0.8 + 0.5 * grey), base, u_white);
   } else if (isCode(style, vec3(254.0, 252.0, 253.0) / 255.0)) {
@@ -56,7 +80,7 @@ void fragmentMain(FragmentInput fsInput, inout czm_modelMaterial material) {
     base = mix(base, vec3(0.78), 0.35);
     vec2 cell = mod(gl_FragCoord.xy, 6.0) - 3.0;
     base *= dot(cell, cell) < 2.2 ? 0.78 : 1.0;
-  } else if (any(lessThan(style, vec3(0.999)))) {
+  } else if (crowd == 0.0 && any(lessThan(style, vec3(0.999)))) {
     painted = 1.0;
     if (isCode(style, vec3(${linear(UNKNOWN)}))) {
       float band = mod(gl_FragCoord.x + gl_FragCoord.y, 9.0);
@@ -74,6 +98,11 @@ void fragmentMain(FragmentInput fsInput, inout czm_modelMaterial material) {
   float facing = max(dot(normal, czm_lightDirectionEC), 0.0);
   vec3 light = mix(u_ground, u_sky, sky) + u_sun * facing;
   vec3 colour = base * light + base * lift;
+  float level = crowd * smoothstep(0.6, 0.9, dot(normal, up));
+  if (level > 0.0) {
+    vec2 sunward = normalize((czm_inverseModelView * vec4(czm_lightDirectionEC, 0.0)).xz + 1e-5);
+    colour *= mix(1.0, roofs(v_place.xz, sunward, max(stride.x, stride.y)), level * (1.0 - 0.6 * u_white));
+  }
 
 #ifdef HAS_BASE_COLOR_TEXTURE
   // A picture brings its own windows.

@@ -11,8 +11,12 @@ import type { Look } from "./look.ts";
 const CONJECTURE = "#FEFDFC";
 /** The shader's word for "stands in for an old house": grey tile above, brick below. */
 const STAND_IN = "#FDFEFC";
+/** The shader's words for a block that stands for many houses, and for many old ones. */
+const CROWD = "#FCFEFD";
+const OLD_CROWD = "#FDFCFE";
 /** The shader's word for "nobody lives here": no windows by night. */
 const STONE = "#FEFCFD";
+const WORDS = new Set([CONJECTURE, STAND_IN, CROWD, OLD_CROWD, STONE]);
 const STONES = new Set(["curtain", "bastion", "corner", "merlons", "ramp", "platform", "control_platform", "panel", "posts"]);
 const CONJECTURAL = new Set(["conjectural", "unknown"]);
 
@@ -22,6 +26,13 @@ interface DetailContent { url: string; featuresLength: number; getFeature: (inde
 const patience = (id: string): number => ({ l3: 1.4, points: 0.3 })[id] ?? 1;
 const BUILDINGS = ["l2", "l3"];
 const SHADOWS: Record<string, ShadowMode> = { surfaces: ShadowMode.RECEIVE_ONLY, pipes: ShadowMode.DISABLED, points: ShadowMode.DISABLED };
+
+/** Grey tile where an old house is meant, the pattern of many roofs where a block stands for neighbours too. */
+function blockColour(feature: Cesium3DTileFeature): string {
+  const old = Number(feature.getProperty("has_l3") ?? 0) > 0;
+  if (Number(feature.getProperty("members") ?? 1) > 1) return old ? OLD_CROWD : CROWD;
+  return old ? STAND_IN : PLAIN;
+}
 
 /** The tilesets of the city and the colour of every building in them, told apart by oid. */
 export class Models {
@@ -139,7 +150,7 @@ export class Models {
   /** CSS colour last given to a building on screen; null where none of its tiles is loaded. */
   colourOf(oid: string): string | null {
     const colour = this.#applied.get(oid) ?? null;
-    return colour === CONJECTURE || colour === STAND_IN || colour === STONE ? PLAIN : colour;
+    return colour !== null && WORDS.has(colour) ? PLAIN : colour;
   }
 
   /** True while the detailed model of a building is on the screen instead of its block. */
@@ -200,7 +211,7 @@ export class Models {
     else if (this.#levels) colour = this.#levels.has(oid) ? riskColour(this.#levels.get(oid)) : PLAIN;
     else if (id === "l3" && CONJECTURAL.has(String(feature.getProperty("evidence") ?? ""))) colour = CONJECTURE;
     else if (id === "l3" && STONES.has(String(feature.getProperty("part") ?? ""))) colour = STONE;
-    else if (id === "l2" && Number(feature.getProperty("has_l3") ?? 0) > 0) colour = STAND_IN;
+    else if (id === "l2") colour = blockColour(feature);
     if (oid !== "") this.#applied.set(oid, colour);
     return colour;
   }
