@@ -40,8 +40,9 @@ class PointCloud:
         """(xmin, ymin, xmax, ymax), m; zeros for an empty cloud."""
         if not len(self):
             return (0.0, 0.0, 0.0, 0.0)
-        low, high = self.xyz[:, :2].min(axis=0), self.xyz[:, :2].max(axis=0)
-        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+        # Column by column: numpy reduces rows of three far slower.
+        x, y = self.xyz[:, 0], self.xyz[:, 1]
+        return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
     def select(self, mask: NDArray[np.bool_]) -> PointCloud:
         """The points where `mask` (n,) is true."""
