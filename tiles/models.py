@@ -164,19 +164,24 @@ def has_surface(solids: Solids) -> NDArray[np.bool_]:
 
 
 def write(
-    model: Model, shelf: Shelf, sink: float, compression: str = "meshopt", dressed: Dressed | None = None
+    model: Model,
+    shelf: Shelf,
+    sink: float,
+    compression: str = "meshopt",
+    dressed: Dressed | None = None,
+    outlined: bool = False,
 ) -> Content:
     """Write a model as one tile; what the tileset needs to know of it.
 
     sink            m, how far vertices on the ground go below it
-    compression     as `content.encode` has it
+    compression     as `content.encode` has it, and `outlined`
     dressed         what the solids of the model wear; None where all of it is colours
     """
     solids = model.solids
     matrix = content.tile_matrix(solids.frame, solids.vertices)
     mesh = content.shape(solids if dressed is None else dressed.solids, matrix, model.functions, sink)
     worn = None if dressed is None or dressed.worn is None else drape(dressed.worn, solids, matrix, sink)
-    data = content.encode(mesh, model.schema, model.columns, compression, worn)
+    data = content.encode(mesh, model.schema, model.columns, compression, worn, outlined=outlined)
     name, wire = shelf.put(data, ".glb")
     low, high = kernels.extent(mesh.positions if worn is None else np.concatenate([mesh.positions, worn.positions]))
     return Content(

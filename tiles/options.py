@@ -54,6 +54,9 @@ class ModelTiles:
     compression: str = option(
         "meshopt", choices=("meshopt", "none"), doc="Packing of buildings (EXT_meshopt_compression), or none."
     )
+    outlines: bool = option(
+        False, doc="Buildings with their edges (CESIUM_primitive_outline), which CesiumJS draws and others leave out."
+    )
     brotli_quality: int = option(5, min=0, max=11, doc="Brotli quality of the copies beside the files.")
     scheme: str = option(
         "auto",

@@ -15,6 +15,7 @@ from tiles.checks.findings import Findings
 from tiles.checks.ids import check_coordinates, check_vertex_ids, texture_pixels
 from tiles.checks.schema import COMPONENTS, WIDTHS
 from tiles.gltf.glb import COMPONENT_DTYPES, Gltf
+from tiles.gltf.outline import EXTENSION as OUTLINE
 from twin.errors import SourceError
 
 Floats = NDArray[np.float64]
@@ -59,9 +60,26 @@ def check_primitive(
         return none
     triangles = _indices(gltf, primitive, points, found, strict)
     check_vertex_ids(gltf, primitive, len(points), found)
+    _outline(gltf, primitive, triangles, found)
     _properties(gltf, primitive, found)
     found.count("vertices", len(points))
     return points, triangles
+
+
+def _outline(gltf: Gltf, primitive: Mapping[str, Any], triangles: NDArray[np.int64], found: Findings) -> None:
+    """An outline is made of sides of triangles of its primitive."""
+    told = primitive.get("extensions", {}).get(OUTLINE)
+    if told is None or "indices" not in told:
+        return
+    ends = gltf.accessor(told["indices"]).astype(np.int64).reshape(-1)
+    whole = len(ends) % 2 == 0
+    if not found.require(whole, gltf.where, f"an outline has {len(ends)} ends, which are no pairs", "GLTF_INVALID"):
+        return
+    sides = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
+    pairs = np.sort(ends.reshape(-1, 2), axis=1)
+    most = int(max(sides.max(initial=0), pairs.max(initial=0))) + 1
+    beside = int((~np.isin(pairs @ [most, 1], sides @ [most, 1])).sum())
+    found.require(not beside, gltf.where, f"{beside} lines of an outline are no sides of its triangles", "GLTF_INVALID")
 
 
 def _attribute(gltf: Gltf, name: str, index: int, n: int, found: Findings) -> None:

@@ -81,6 +81,7 @@ GLTF: Any = {
                     "attributes!": {"*": "int"}, "indices": "int", "mode": "int",
                     "extensions": {
                         "EXT_mesh_features": _IDS,
+                        "CESIUM_primitive_outline": {"indices": "int"},
                         "EXT_structural_metadata": {"propertyTextures": ["int"], "propertyAttributes": ["int"]},
                     },
                 }

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiles.gltf import colours, kernels
+from tiles.gltf import colours, kernels, outline
 from tiles.gltf.draped import Draped
 from tiles.gltf.glb import Builder
 from tiles.gltf.meshopt import exponent_of
@@ -148,31 +148,35 @@ def encode(
     compression: str = "meshopt",
     draped: Draped | None = None,
     copyright: str = "",
+    outlined: bool = False,
 ) -> bytes:
     """The GLB of a tile: one mesh, one primitive per finish and one for what wears a picture, one property table.
 
     columns         property id -> (f,) values of every feature in the tile
     compression     "meshopt" or "none", of vertices and indices
+    outlined        with the edges of what wears a colour, for clients that draw them
     """
     builder = Builder(packed=compression == "meshopt")
     n, n_features = len(mesh.positions), len(next(iter(columns.values())))
     ids = "<u2" if n_features <= 65535 else "<f4"
     attributes = _attributes(mesh, builder, ids) if n else {}
     feature_ids = {"featureCount": int((np.bincount(mesh.feature) > 0).sum()), "attribute": 0, "propertyTable": 0}
+    featured = {"EXT_mesh_features": {"featureIds": [feature_ids]}}
     primitives = [
         {
             "attributes": attributes,
             "indices": builder.indices(triangles, n),
             "material": place,
             "mode": 4,
-            "extensions": {"EXT_mesh_features": {"featureIds": [feature_ids]}},
+            "extensions": featured | (_outlined(triangles, n, builder) if outlined else {}),
         }
         for place, triangles in enumerate(mesh.triangles.values())
     ]
     asset = {"version": "2.0", "generator": "Pingcheng"} | ({"copyright": copyright} if copyright else {})
     document: dict[str, Any] = {
         "asset": asset,
-        "extensionsUsed": ["EXT_mesh_features", "EXT_structural_metadata", "KHR_mesh_quantization"],
+        "extensionsUsed": ["EXT_mesh_features", "EXT_structural_metadata", "KHR_mesh_quantization"]
+        + [outline.EXTENSION] * (outlined and bool(primitives)),
         "extensionsRequired": ["KHR_mesh_quantization"],
         "extensions": {"EXT_structural_metadata": write_table(schema, columns, builder)},
         "scene": 0,
@@ -184,6 +188,11 @@ def encode(
     if draped is not None:
         draped.add_to(document, builder, ids)
     return builder.finish(document)
+
+
+def _outlined(triangles: NDArray[np.int64], n_vertices: int, builder: Builder) -> dict[str, Any]:
+    edges = outline.outline(triangles, n_vertices)
+    return {outline.EXTENSION: {"indices": builder.sequence(edges, n_vertices)}}
 
 
 def _attributes(mesh: TileMesh, builder: Builder, ids: str) -> dict[str, int]:

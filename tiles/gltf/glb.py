@@ -135,6 +135,18 @@ class Builder:
         self.accessors.append(_accessor(at, table))
         return len(self.accessors) - 1
 
+    def sequence(self, values: NDArray[np.integer[Any]], n_vertices: int) -> int:
+        """Index of an accessor over vertex numbers that form no triangles; 16 bits where they suffice."""
+        table = values.reshape(-1, 1).astype("<u2" if n_vertices < 65535 else "<u4")
+        if self.packed:
+            coded = {"mode": "INDICES", "count": len(table), "byteStride": table.itemsize}
+            packed = meshopt.encode_sequence(table[:, 0].astype(np.uint32), n_vertices)
+            at = self._packed_view(packed, coded, {})
+        else:
+            at = self.view(table.tobytes())
+        self.accessors.append(_accessor(at, table))
+        return len(self.accessors) - 1
+
     def finish(self, document: Mapping[str, Any]) -> bytes:
         """The GLB of `document` with this buffer, its views and accessors, and the extension of what is packed."""
         whole = dict(document)

@@ -49,6 +49,12 @@ def encode_triangles(indices: NDArray[np.uint32], n_vertices: int) -> bytes:
     return bytes(meshoptimizer.encode_index_buffer(indices, len(indices), n_vertices))
 
 
+def encode_sequence(indices: NDArray[np.uint32], n_vertices: int) -> bytes:
+    """Vertex numbers (k,) u4 packed in mode INDICES, in their order."""
+    meshoptimizer.encode_index_version(1)
+    return bytes(meshoptimizer.encode_index_sequence(indices, len(indices), n_vertices))
+
+
 def decode(packed: bytes, told: Mapping[str, Any], where: str) -> bytes:
     """Bytes of a buffer view from its packed ones.
 

@@ -192,7 +192,7 @@ def leaf(model: models.Model, setting: Setting) -> Made:
     """A tile of buildings as they are, and the blocks that stand for them one level up."""
     options = setting.options
     dressed = skins.dress(model.solids, setting.store.read_image, options.textures)
-    written = models.write(model, setting.shelf, options.sink, options.compression, dressed)
+    written = models.write(model, setting.shelf, options.sink, options.compression, dressed, options.outlines)
     tops = model.solids.vertices[:, 2]
     at = model.solids.vertex_offset[:-1]
     tall = np.maximum.reduceat(tops, at) - np.minimum.reduceat(tops, at)
@@ -230,5 +230,6 @@ def lift(
     below = max(tile.error for tile in children)
     error = rounded(max(float(blocks.error.max(initial=0.0)), lost, below, _LEAST_ERROR))
     model = models.groups(prisms(blocks, setting.store.frame), blocks.columns, blocks.members)
-    written = models.write(model, setting.shelf, options.sink + min(error, _DEEPEST), options.compression)
+    sink = options.sink + min(error, _DEEPEST)
+    written = models.write(model, setting.shelf, sink, options.compression, outlined=options.outlines)
     return Made(Tile(error, written, children), blocks, lost, tallest, outcomes), merged

@@ -25,6 +25,8 @@ interface DetailContent { url: string; featuresLength: number; getFeature: (inde
 /** Detailed models are heavy and have blocks to stand in for them, so they may come a little later; points must lie closer. */
 const patience = (id: string): number => ({ l3: 1.4, points: 0.3 })[id] ?? 1;
 const BUILDINGS = ["l2", "l3"];
+/** Edges of buildings, where their tiles bring some: a pencil, not ink. */
+const EDGES = Color.fromBytes(52, 46, 38, 110);
 const SHADOWS: Record<string, ShadowMode> = { surfaces: ShadowMode.RECEIVE_ONLY, pipes: ShadowMode.DISABLED, points: ShadowMode.DISABLED };
 
 /** Grey tile where an old house is meant, the pattern of many roofs where a block stands for neighbours too. */
@@ -70,6 +72,7 @@ export class Models {
           preloadFlightDestinations: true,
           cullRequestsWhileMovingMultiplier: 20,
           enableCollision: false,
+          outlineColor: EDGES,
         });
         this.#dress(id, set, look);
         this.sets.set(id, set);
