@@ -1,10 +1,11 @@
-"""A point cloud from LAS to 3D Tiles on the ellipsoid: points a second beside py3dtiles on the same file in one run,
+"""A point cloud from LAZ to 3D Tiles on the ellipsoid: points a second beside py3dtiles on the same file in one run,
 and memory at a size and at four times the size.
 
-PY3DTILES   path of the command `py3dtiles` (PyPI, Apache-2.0) in an environment of its own; without it no peer runs
+PY3DTILES   path of the command `py3dtiles` (PyPI, Apache-2.0) in an environment of its own that has lazrs too; without
+            it no peer runs
 POINTS      points of the made cloud
 POINTS_RUNS runs of which the middle one counts
-POINTS_LAS  other LAS or LAZ files to be taken as well, separated by colons: rewritten into UTM first, for both
+POINTS_LAS  other LAS or LAZ files to be taken as well, separated by colons: rewritten as LAZ in UTM first, for both
 """
 
 from __future__ import annotations
@@ -116,7 +117,11 @@ def _peer(folder: Path, las: Path, epsg: int) -> Ran | None:
     out = folder / "peer"
     command = [program, "convert", str(las), "--out", str(out), "--overwrite", "--jobs", "2", "--spec-version", "1.1"]
     command += ["--srs_in", str(epsg), "--srs_out", "4978", "--pyproj-always-xy"]
-    return run_process(command, env=_settled(folder))
+    shutil.rmtree(out, ignore_errors=True)
+    ran = run_process(command, env=_settled(folder))
+    if not (out / "tileset.json").is_file():
+        raise RuntimeError(f"{program} wrote no tileset of {las.name}; has its environment lazrs?")
+    return ran
 
 
 def _side_by_side(name: str, las: Path, epsg: int, folder: Path) -> Iterator[dict[str, Any]]:
@@ -145,14 +150,14 @@ def _side_by_side(name: str, las: Path, epsg: int, folder: Path) -> Iterator[dic
 
 
 def figures() -> Iterator[dict[str, Any]]:
-    """LAS or LAZ -> tiles by `twin ingest` and `twin tiles`, both programs started anew.
+    """LAZ -> tiles by `twin ingest` and `twin tiles`, both programs started anew.
 
     The peer reads the same file in the same run to the same CRS (EPSG:4978) with two processes. Neither writes
     compressed copies of points: ours are packed (meshopt), the peer's are plain.
     """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        las = folder / "small.las"
+        las = folder / "small.laz"
         make_las(las, max(COUNT // 4, 1000))
         # The first run of each compiles its modules and loops, once and for all.
         _ours(folder, las, f"EPSG:{EPSG}")
@@ -160,7 +165,7 @@ def figures() -> Iterator[dict[str, Any]]:
         _, small, entry = _ours(folder, las, f"EPSG:{EPSG}")
         few = int(entry["features"])
         las.unlink()
-        las = folder / "large.las"
+        las = folder / "large.laz"
         make_las(las, COUNT)
         peaks = []
         for row in _side_by_side("points_to_tiles", las, EPSG, folder):
@@ -169,7 +174,7 @@ def figures() -> Iterator[dict[str, Any]]:
         yield figure("points_to_tiles_memory", (peaks[-1] - small.peak_mib) * 2**20 / (COUNT - few), "bytes/point",
                      n=COUNT, peak_mib=[round(small.peak_mib), peaks[-1]])  # fmt: skip
         for extra in filter(None, os.environ.get("POINTS_LAS", "").split(":")):
-            las = folder / f"{Path(extra).stem}.las"
+            las = folder / f"{Path(extra).stem}.laz"
             epsg = in_utm(Path(extra), las)
             yield from _side_by_side(f"points_to_tiles_{las.stem}", las, epsg, folder)
 
