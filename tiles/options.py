@@ -18,6 +18,12 @@ class TextureTiles:
     )
     most_bytes: int = option(1_500_000, unit="B", min=10_000, max=10_000_000, doc="Most bytes of a tile's picture.")
     quality: int = option(75, min=1, max=100, doc="WebP quality of a tile's picture.")
+    levels: int = option(
+        1,
+        min=0,
+        max=3,
+        doc="Lighter tiles above one with a picture: the same buildings, pixels four times as wide each.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

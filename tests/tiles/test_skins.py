@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,13 +10,20 @@ from PIL import Image
 
 from tests.tiles.scenes import DATONG, boxes
 from tiles import models
-from tiles.gltf import glb
-from tiles.options import TextureTiles
+from tiles.gltf import glb, metadata
+from tiles.lod import build as lod
+from tiles.lod.notes import pack, unpack
+from tiles.options import ModelTiles, TextureTiles
+from tiles.scheme.implicit import write_implicit
+from tiles.scheme.tilesets import write_tileset
 from tiles.shelf import Shelf
 from tiles.skins.atlas import MARGIN, layout
 from tiles.skins.dress import dress, weight
+from tiles.validity import check_tileset
 from twin.errors import NotFoundError
+from twin.features import objects
 from twin.meshes import Skin, Surface, Texture
+from twin.workers import Workers
 
 X, Y, Z = DATONG.origin
 RED, GREEN, BLUE, YELLOW = (200, 30, 30), (30, 160, 40), (40, 60, 200), (220, 210, 40)
@@ -178,3 +186,58 @@ def test_what_wears_pictures_asks_for_its_share_of_an_atlas():
     asked = weight(wall(n=2), options)
     assert asked == pytest.approx(100.0 / 0.01 / (0.6 * 1024**2))
     assert not weight(wall(), replace(options, pictures=False)).any()
+
+
+def noise():
+    """A picture with as much to see from near as from afar, as photographs have."""
+    rng = np.random.default_rng(3)
+    whole = sum(np.kron(rng.integers(0, 80, (k, k, 3)), np.ones((1000 // k, 1000 // k, 1))) for k in (40, 200, 1000))
+    out = io.BytesIO()
+    Image.fromarray(whole.astype(np.uint8), "RGB").save(out, "PNG")
+    return out.getvalue()
+
+
+def leaf_of(tmp_path, solids, picture, **textures):
+    options = ModelTiles(textures=TextureTiles(**textures))
+    store = SimpleNamespace(frame=DATONG, read_image=lambda name: picture)
+    setting = lod.Setting(store, Shelf(tmp_path), options, frozenset(), "test")
+    return lod.leaf(models.buildings(solids, frozenset()), setting), setting
+
+
+def test_a_tile_with_a_picture_has_lighter_ones_above_with_the_same_buildings(tmp_path, monkeypatch):
+    monkeypatch.setattr(lod, "_HEAVY", 0)
+    made, setting = leaf_of(tmp_path, wall(n=10), noise(), texel=0.02, levels=2)
+    tiles = list(made.tile.walk())
+    assert [tile.error for tile in tiles] == [3.0, 1.0, 0.0]  # eight pixels of 0.32 and 0.08 m, up to half metres
+    assert [len(tile.children) for tile in tiles] == [1, 1, 0]
+    wire = [tile.content.wire for tile in tiles]
+    assert wire[0] < 0.6 * wire[1] < 0.36 * wire[2]
+    names = [metadata.read_table(glb.read(setting.shelf.path(t.content.name)))["oid"].tolist() for t in tiles]
+    assert names[0] == names[1] == names[2]
+    assert unpack(pack(made)).whole
+
+
+def test_a_lighter_tile_that_saves_nothing_is_not_made(tmp_path):
+    flat = io.BytesIO()
+    Image.new("RGB", (64, 64), RED).save(flat, "PNG")
+    assert leaf_of(tmp_path, wall(n=2), flat.getvalue())[0].tile.children == ()
+    assert leaf_of(tmp_path, wall(n=30), noise(), texel=0.05)[0].tile.children == ()  # 18 KB are light
+    assert leaf_of(tmp_path, wall(n=10), noise(), texel=0.02, levels=0)[0].tile.children == ()
+
+
+def test_blocks_stand_above_lighter_tiles_and_never_in_their_place(tmp_path):
+    parts = []
+    for k in range(2):
+        solids = wall(n=10)
+        shift = np.array([0.0, 200.0 * k, 0.0])
+        oid = objects([f"{k}-{name}" for name in solids.oid.tolist()])
+        moved = replace(solids, vertices=solids.vertices + shift, oid=oid)
+        made, setting = leaf_of(tmp_path, moved, noise(), texel=0.02)
+        parts.append(made)
+    root = lod.lift(parts, setting, 200_000.0)[0]
+    assert [tile.error for tile in root.tile.children] == [1.0, 1.0]
+    assert root.tile.error >= 1.0
+    write_tileset("l2", root.tile, tmp_path / "v", setting.shelf, "v", 512.0)
+    assert check_tileset(tmp_path / "v" / "l2").outcomes == ()
+    write_implicit("l2", root.tile, tmp_path / "v", setting.shelf, "v", 512.0, Workers(1))
+    assert check_tileset(tmp_path / "v" / "l2" / "implicit.json").outcomes == ()

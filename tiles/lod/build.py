@@ -35,8 +35,15 @@ UNSEEN_PICTURE = "图片无法读取,面用其颜色 / the picture cannot be rea
 _TOGETHER = 8.0
 """Leaves that one worker makes before it comes back."""
 
-_STEP = 0.6
+_STEP = 0.5
 """Tolerance that a level begins with, of the error below it."""
+
+_WIDER, _LEAST_SIDE, _LEAST_BYTES = 4, 256, 20_000
+"""A lighter picture has pixels so many times as wide, and no less than so many pixels and bytes."""
+
+_HEAVY, _WORTH, _ERROR_PER_TEXEL = 50_000, 0.6, 8.0
+"""From so many bytes on a tile gets a lighter one above it, which has this share of them at most: less is not worth a
+request. Its error is so many of its pixels, m."""
 
 _LEAST_ERROR = 0.5
 """m: a tile with tiles below it is never said to be exact, even where its blocks are."""
@@ -200,7 +207,30 @@ def leaf(model: models.Model, setting: Setting) -> Made:
     tone = np.where(np.isfinite(dressed.tone), dressed.tone, tone)
     blocks, lost = single(model.solids, model.columns, tone, model.notable & (tall > options.coarse), options.coarse)
     outcomes = tuple(Outcome(name, "fallback", f"{UNSEEN_PICTURE}: {why}", "tiles") for name, why in dressed.broken)
-    return Made(Tile(0.0, written), blocks, lost, float(tall.max()), outcomes)
+    tile = Tile(0.0, written)
+    if dressed.worn is not None:
+        tile = _lighter(tile, model, setting)
+    return Made(tile, blocks, lost, float(tall.max()), outcomes, whole=True)
+
+
+def _lighter(tile: Tile, model: models.Model, setting: Setting) -> Tile:
+    """A tile with a picture under tiles of the same buildings whose pictures are coarser, as long as those are lighter.
+
+    The error of a coarse picture is a multiple of its pixel, so that at 16 pixels of error, where clients refine, a
+    pixel of it is two of the screen.
+    """
+    options, textures = setting.options, setting.options.textures
+    for _ in range(textures.levels):
+        if tile.content is None or tile.content.wire < _HEAVY:
+            break
+        side, most = max(textures.side // _WIDER, _LEAST_SIDE), textures.most_bytes // _WIDER**2
+        textures = replace(textures, texel=_WIDER * textures.texel, side=side, most_bytes=max(most, _LEAST_BYTES))
+        dressed = skins.dress(model.solids, setting.store.read_image, textures)
+        written = models.write(model, setting.shelf, options.sink, options.compression, dressed, options.outlines)
+        if written.wire > _WORTH * tile.content.wire:
+            break
+        tile = Tile(rounded(_ERROR_PER_TEXEL * textures.texel), written, (tile,))
+    return tile
 
 
 def lift(
@@ -222,7 +252,8 @@ def lift(
     lost, tallest = (max(values) for values in zip(*((p.lost, p.tallest) for p, _ in seen), strict=True))
     children = tuple(part.tile for part, _ in seen)
     if weight_of(blocks) <= budget:
-        children = tuple(below for tile in children for below in tile.children or (tile,))
+        spent = ((part.tile,) if part.whole else part.tile.children or (part.tile,) for part, _ in seen)
+        children = tuple(tile for tiles in spent for tile in tiles)
     else:
         tolerance = max(options.coarse, _STEP * max(tile.error for tile in children))
         merged = fit(blocks, tolerance, budget, before)

@@ -23,7 +23,7 @@ Integers = NDArray[np.int64]
 _PROUD = 3.0
 """A block this many tolerances high is a landmark of its neighbourhood and is not merged."""
 
-_SKYLINE, _OF = 40, 20
+_SKYLINE, _OF = 100, 15
 """So many of the highest, and no more than one of so many, are never merged."""
 
 _MITRE = 1.5

@@ -30,6 +30,7 @@ class Made:
     lost        m, height of the highest building that the blocks leave out
     tallest     m, height of the highest building
     outcomes    solids that could not be drawn
+    whole       the tile draws buildings, not blocks, and so do those below it
     """
 
     tile: Tile
@@ -37,6 +38,7 @@ class Made:
     lost: float
     tallest: float
     outcomes: tuple[Outcome, ...] = ()
+    whole: bool = False
 
 
 def pack(made: Made) -> bytes:
@@ -46,6 +48,7 @@ def pack(made: Made) -> bytes:
         "tile": made.tile.as_dict(),
         "lost": made.lost,
         "tallest": made.tallest,
+        "whole": made.whole,
         "outcomes": [[o.oid, o.status, o.reason, o.stage] for o in made.outcomes],
     }
     return _bytes(columns, told)
@@ -56,7 +59,7 @@ def unpack(data: bytes) -> Made:
     batch, told = _opened(data)
     tile, outcomes = from_dict(told["tile"]), tuple(Outcome(*line) for line in told["outcomes"])
     blocks = _blocks(batch) if batch.num_columns else None
-    return Made(tile, blocks, told["lost"], told["tallest"], outcomes)
+    return Made(tile, blocks, told["lost"], told["tallest"], outcomes, told["whole"])
 
 
 def keep_merged(shelf: Shelf, place: str, merged: Merged) -> None:
