@@ -40,7 +40,7 @@ class Ran:
 
 
 def run_process(command: Sequence[str], timeout: float = 900.0, env: Mapping[str, str] | None = None) -> Ran:
-    """What a command took that must succeed.
+    """What a command took that must succeed within `timeout` seconds; RuntimeError else.
 
     The peak is VmHWM while the command runs: ru_maxrss of a child begins with what its parent held at the fork. CPU is
     summed over the processes that were seen: the account of the kernel leaves out workers that a fork server started.
@@ -49,13 +49,15 @@ def run_process(command: Sequence[str], timeout: float = 900.0, env: Mapping[str
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
     while not ended:
         time.sleep(_LOOK)
+        if time.perf_counter() - began > timeout:
+            process.kill()
         family = list(_family(process.pid))
         peak = max(peak, *(_high_water(pid) for pid in family))
         cpu |= {pid: spent for pid in family if (spent := _spent(pid)) > 0.0}
         ended, status, usage = os.wait4(process.pid, os.WNOHANG)
     seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1) or seconds > timeout:
+    if process.returncode not in (0, 1):
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode} after {seconds:.0f} s")
     return Ran(seconds, max(usage.ru_utime + usage.ru_stime, sum(cpu.values())), peak / 1024.0)
 
