@@ -12,19 +12,19 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.measure import TWIN, figure
 from tests.browser.conftest import CHROMIUM, free_port, until, wait_until_ready
-from tests.browser.test_first_view import without_children
+from tests.browser.test_first_view import SHOWN, without_children
 from twin.city import open_city
 
 RUNS = 3
-SHOWN = "['shown', 'ready'].includes(document.documentElement.dataset.twinLoadState)"
-READY = "['ready', 'error'].includes(document.documentElement.dataset.twinLoadState)"
+PICTURES = os.environ.get("FIRST_VIEW_PICTURES", "")
+READY = "document.documentElement.dataset.twinLoadState === 'ready'"
 
 
 @dataclass
@@ -37,30 +37,43 @@ class Opened:
     ready: float
 
 
-def open_page(playwright: Any, address: str, prepare: Callable[[Any], None], name: str) -> Opened:
-    """Open the page in a browser that knows nothing, and keep its pictures where they are asked for."""
+def new_page(playwright: Any) -> Any:
+    """A page of a browser that knows nothing."""
     browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or "", args=CHROMIUM)
-    page = browser.new_page(viewport={"width": 1920, "height": 1080})
-    prepare(page)
+    return browser.new_page(viewport={"width": 1920, "height": 1080})
+
+
+def open_city_page(playwright: Any, address: str) -> Opened:
+    """Open the page until all is there, and keep its pictures where they are asked for."""
+    page = new_page(playwright)
     asked: list[int] = []
     page.on("response", lambda r: asked.append(int(r.headers.get("content-length", 0))))
     began = time.perf_counter()
     page.goto(f"{address}/viewer/")
     until(page, SHOWN, seconds=120)
     opened = Opened(time.perf_counter() - began, len(asked), sum(asked), 0.0)
-    keep(page, f"{name}-shown")
+    keep(page, "shown")
     until(page, READY, seconds=240)
     opened.ready = time.perf_counter() - began
-    keep(page, f"{name}-ready")
-    browser.close()
+    keep(page, "ready")
+    page.context.browser.close()
     return opened
+
+
+def show_root(playwright: Any, address: str) -> None:
+    """Keep a picture of what the root tile of L2 shows by itself."""
+    page = new_page(playwright)
+    without_children(page, address)
+    page.goto(f"{address}/viewer/")
+    until(page, SHOWN, seconds=120)
+    keep(page, "root")
+    page.context.browser.close()
 
 
 def keep(page: Any, name: str) -> None:
     """Keep a picture of the page."""
-    folder = os.environ.get("FIRST_VIEW_PICTURES")
-    if folder:
-        page.screenshot(path=Path(folder) / f"{name}.png")
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / f"{name}.png")
 
 
 def figures() -> Iterator[dict[str, Any]]:
@@ -76,12 +89,13 @@ def figures() -> Iterator[dict[str, Any]]:
         try:
             address = f"http://127.0.0.1:{port}"
             wait_until_ready(address, server)
-            runs = [open_page(playwright, address, lambda _: None, "city") for _ in range(RUNS)]
-            open_page(playwright, address, lambda page: without_children(page, address), "root")
+            runs = [open_city_page(playwright, address) for _ in range(RUNS)]
+            if PICTURES:
+                show_root(playwright, address)
         finally:
             server.terminate()
             server.wait(timeout=10)
-        current = open_city(city).store.item("model", "l2").count
+        count = open_city(city).store.item("model", "l2").count
     for name, unit, target in (
         ("shown", "s", "10 s in software rendering"),
         ("requests", "requests", "30"),
@@ -90,4 +104,4 @@ def figures() -> Iterator[dict[str, Any]]:
     ):
         values = [getattr(run, name) for run in runs]
         more = {"seconds": [round(v, 3) for v in values]} if unit == "s" else {}
-        yield figure(f"first_view_{name}", statistics.median(values), unit, n=current, target=target, **more)
+        yield figure(f"first_view_{name}", statistics.median(values), unit, n=count, target=target, **more)

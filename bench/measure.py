@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,12 +47,14 @@ def run_process(command: Sequence[str], timeout: float = 900.0, env: Mapping[str
     The peak is VmHWM while the command runs: ru_maxrss of a child begins with what its parent held at the fork. CPU is
     summed over the processes that were seen: the account of the kernel leaves out workers that a fork server started.
     """
-    began, peak, ended, cpu = time.perf_counter(), 0, 0, dict[int, float]()
+    began, peak, ended, cpu, family = time.perf_counter(), 0, 0, dict[int, float](), list[int]()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
     while not ended:
         time.sleep(_LOOK)
         if time.perf_counter() - began > timeout:
-            process.kill()
+            for pid in family:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         family = list(_family(process.pid))
         peak = max(peak, *(_high_water(pid) for pid in family))
         cpu |= {pid: spent for pid in family if (spent := _spent(pid)) > 0.0}

@@ -16,9 +16,12 @@ import numpy as np
 import orjson
 import pytest
 
+from bench.change_one import make_city
 from tests.browser.conftest import until
 from tests.conftest import absent
 from tests.real.test_every_set import ROWS, opened
+from tiles.options import ModelTiles, TileOptions
+from tiles.publish import build as publish
 from twin import pipeline
 from twin.city import City, open_city
 from twin.meshes import concatenate
@@ -82,6 +85,9 @@ def city_of(data, root, request, tmp_path_factory):
             return open_city(request.getfixturevalue("sample"))
         if name not in built:
             folder = tmp_path_factory.mktemp(name)
+            if name == "implicit":
+                built[name] = implicit(folder / "city")
+                return built[name]
             if name == "goteborg":
                 city = open_city(root / "examples" / "goteborg").with_store(folder / ".twin")
             else:
@@ -92,6 +98,17 @@ def city_of(data, root, request, tmp_path_factory):
         return built[name]
 
     return get
+
+
+def implicit(folder: Path) -> City:
+    """A made city with outlines whose tiles below the first are implicit quadtrees of several levels."""
+    make_city(folder, 3000)
+    city, models = (
+        open_city(folder),
+        ModelTiles(inner_bytes=20_000, leaf_bytes=12_000, scheme="implicit", outlines=True),
+    )
+    publish(city, TileOptions(models=models), Workers(1))
+    return city
 
 
 def target_of(city: City) -> Target:
@@ -114,10 +131,13 @@ def tilesets_of(city: City, served: str, client: str) -> list[str]:
     told = orjson.loads((folder / "build.json").read_bytes())
     # Without a graphics card deck.gl does not come to rest over a whole old town within minutes.
     wanted = ("l2",) if client == "deck" else ("l2", "l3")
-    return [f"{served}/{version}/{entry['url']}" for entry in told["tilesets"] if entry["id"] in wanted]
+    # 3d-tiles-renderer 0.5.3 halves errors and boxes of implicit tiles and reads no metadata that says better.
+    key = "explicit" if client == "three" else "url"
+    entries = [entry for entry in told["tilesets"] if entry["id"] in wanted]
+    return [f"{served}/{version}/{entry.get(key, entry['url'])}" for entry in entries]
 
 
-@pytest.mark.parametrize("name", ["sample", "delft", "goteborg", "zurich", "rotterdam"])
+@pytest.mark.parametrize("name", ["sample", "delft", "goteborg", "zurich", "rotterdam", "implicit"])
 def test_a_published_city_is_shown_and_picked_in_three_clients(name, city_of, address, pages, browser, artefacts):
     city = city_of(name)
     target = target_of(city)

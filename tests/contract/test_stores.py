@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import shapely
 
+from tests.tiles.scenes import town
 from tests.tiny import EAST, FRAME, LINEAGE, NORTH, buildings, live, relief
 from twin import (
     Frame,
@@ -235,6 +236,16 @@ def test_a_damaged_catalogue_is_named(folder_store):
     store.catalog._path.write_text("{", encoding="utf-8")
     with pytest.raises(StoreError, match=r"catalog\.json"):
         store.items()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_model_that_was_cut_short_is_told_in_a_line(store, share):
+    store.write_model("l2", [("a", town(20))], LINEAGE)
+    path = store.path("model", "l2")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(StoreError, match=r"l2\.arrow: damaged .*; run the stage that made it again"):
+        store.model_index("l2")
 
 
 def test_latest_values_move_with_every_observation(store):

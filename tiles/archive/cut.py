@@ -148,6 +148,9 @@ def published_members(version: str, folder: Path, area: Box | None, store: Store
     The map of the layers goes out whole: it is one file.
     """
     told: dict[str, Any] = _read(folder / "build.json")
+    for entry in filter(None, [told.get("terrain"), *(told.get("imagery") or [])]):
+        # Packs of coarse files repeat what goes out anyway.
+        entry.pop("opening", None)
     home = f"tiles/{version}/"
     cutter = Cutter(area, "tiles/")
     tilesets = []
@@ -161,15 +164,12 @@ def published_members(version: str, folder: Path, area: Box | None, store: Store
         yield from _terrain(folder / told["terrain"]["url"], home + told["terrain"]["url"], area)
     layers = [layer for entry in told.get("imagery") or [] if (layer := _clipped(entry, area)) is not None]
     layers = [{**layer, "url": layer["url"].replace(f"/imagery/{SERVED}/", "imagery/")} for layer in layers]
-    # Packs of coarse files repeat what goes out anyway.
-    layers = [{key: value for key, value in layer.items() if key != "opening"} for layer in layers]
     painting = told.get("painting")
     mosaic = open_mosaic(store, read_options(ImageTiles, painting, "painting")) if painting else None
     yield from _pictures(folder, home, layers, mosaic, scratch)
     if told.get("vector"):
         yield from _whole(folder / "vector", home + "vector/")
-    terrain = {key: value for key, value in (told.get("terrain") or {}).items() if key != "opening"}
-    now = {**told, "tilesets": tilesets, "imagery": layers} | ({"terrain": terrain} if terrain else {})
+    now = {**told, "tilesets": tilesets, "imagery": layers}
     yield Member(home + "build.json", orjson.dumps(now, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
     yield Member("tiles/current.json", orjson.dumps({"version": version}))
 

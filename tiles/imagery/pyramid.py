@@ -58,9 +58,8 @@ def build_imagery(
     jobs = list(_jobs(mosaic, home)) if options.mode != "fly" else []
     totals = np.sum([(0, 0), *workers.map(write_block, jobs, "imagery")], axis=0)
     west, south, east, north = mosaic.bounds
-    opening = (
-        write_opening(home, _opening(mosaic, focus or ((west + east) / 2.0, (south + north) / 2.0))) if jobs else None
-    )
+    middle = focus or ((west + east) / 2.0, (south + north) / 2.0)
+    opening = write_opening(home, _opening(mosaic, middle)) if jobs else None
     more = {"attribution": attribution} | ({"opening": f"imagery/{opening}"} if opening else {})
     told = {
         "fill": "#{:02x}{:02x}{:02x}".format(*mosaic.fill),

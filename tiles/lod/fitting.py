@@ -34,7 +34,6 @@ _FACES_PER_CORNER = 3.0
 _USUAL = float(models.weight(models.BLOCKS, 1.0, 8.0 * _FACES_PER_CORNER))
 """Estimated bytes of a block of eight corners; made cities and real ones had 9 to 12 in the mean."""
 
-
 _NUMBERS = ("base", "top", "across", "low", "high", "members", "colour", "area", "landmark")
 
 
@@ -78,7 +77,10 @@ def fit(blocks: Blocks, tolerance: float, budget: float, before: Merged | None =
     tallies: dict[int, Mapping[str, Tally]] = {}
     rung = round(_RUNGS * np.log2(tolerance))
     centre = shapely.get_coordinates(shapely.centroid(blocks.outline))
-    for last in (False,) * _MOST_TRIES + (True,):
+    tries = 0
+    while True:
+        tries += 1
+        last = tries > _MOST_TRIES
         patches = _Patches.of(blocks, centre, rung)
         over = patches.fewest() * _USUAL / budget
         # What can be told beforehand to be too many is not merged: merging takes most of the time of a change.
@@ -90,7 +92,6 @@ def fit(blocks: Blocks, tolerance: float, budget: float, before: Merged | None =
                 return work.merged(tallies)
         # Weight falls faster than this power of the tolerance rises: some tries more, and none far too coarse.
         rung += int(np.clip(round(_RUNGS * _STEEP * np.log2(over)), 1, _FARTHEST))
-    raise AssertionError("the last try is always taken")
 
 
 def weight_of(blocks: Blocks) -> float:

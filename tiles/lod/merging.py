@@ -32,7 +32,7 @@ _MITRE = 1.5
 _FAR = 1.5
 """Outlines further from their parts than this many tolerances are not taken."""
 
-_FURTHER = (1.0 / 3.0, 1.0 / 4.0, 3.0 / 5.0, 1.0)
+_FURTHER = (0.0, 1.0 / 3.0, 1.0 / 4.0, 3.0 / 5.0)
 """Steps by which the reach of parts is widened until it holds their outline, of the reach before."""
 
 
@@ -214,14 +214,13 @@ def _filled(outline: Objects, wide: Objects, reach: float) -> Floats:
     found, rows = np.full(len(outline), np.inf), np.arange(len(outline))
     shapely.prepare(wide)
     for step in _FURTHER:
+        if step:
+            # Few segments make a round buffer that lies inside the true one: what it holds is within reach.
+            wide = shapely.buffer(wide, step * reach, quad_segs=2)
+            reach += step * reach
         held = shapely.covers(wide, outline[rows])
         found[rows[held]] = reach
-        rows = rows[~held]
-        if not len(rows):
-            return found
-        # Few segments make a round buffer that lies inside the true one: what it holds is within reach.
-        wide = shapely.buffer(wide[~held], step * reach, quad_segs=2)
-        reach += step * reach
+        rows, wide = rows[~held], wide[~held]
     found[rows] = 2.0 * shapely.minimum_bounding_radius(outline[rows])
     return found
 

@@ -57,7 +57,7 @@ def write(cloud: PointCloud, shelf: Shelf, compression: str = "meshopt") -> Cont
     local = to_local(cloud.frame, cloud.xyz, matrix)
     step = 2.0 ** exponent_of(float(np.abs(local).max()) + 1.0)
     whole = np.round(local / step)
-    # Packed points compressed again lose some 6 % of their bytes, and take longer than all else: not worth it.
+    # Packed points compressed again lose some 6 % of their bytes, which is not worth the time of two compressors.
     data = encode(whole, step, cloud, compression)
     name, wire = shelf.put(data, ".glb", copies=compression == "none")
     low, high = ((end * step).tolist() for end in kernels.extent(whole))

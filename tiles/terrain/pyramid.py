@@ -108,7 +108,6 @@ def build_terrain(
     opening = write_opening(home, _opening(levels, focus or ((west + east) / 2.0, (south + north) / 2.0)))
     return {
         "url": "terrain",
-        "opening": f"terrain/{opening}",
         "min_level": 0,
         "max_level": finest.level,
         "cells": options.cells,
@@ -122,7 +121,7 @@ def build_terrain(
         "gap": round(float(gap.max()), 3),
         "gap_max": round(float(gap.max()), 3),
         "gap_p95": round(float(np.percentile(gap, 95.0)), 3),
-    }
+    } | ({"opening": f"terrain/{opening}"} if opening else {})
 
 
 def _with_shores(job: Job, water: Water | None) -> Job:

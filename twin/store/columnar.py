@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -24,7 +23,7 @@ from twin.points import PointCloud, merge_points
 from twin.store.protocol import ModelCell
 
 _LISTS = {"vertices": pa.float64(), "faces": pa.int32(), "surface": pa.uint8(), "material": pa.uint8()}
-_LET_GO = 256
+_AT_ONCE = 256
 _SKIN = {"colour": pa.uint8(), "texture": pa.int32(), "uv": pa.float32()}
 
 
@@ -86,14 +85,14 @@ def _table_of_cells(path: Path, changed: int, inode: int) -> Mapping[str, list[i
 def index_solids(path: Path) -> list[ModelCell]:
     """What lies in every cell, in the order they were written; no mesh is read."""
     told: list[Mapping[bytes, bytes]] = []
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-        reader = _reader(pa.py_buffer(whole), path)
-        for k in range(reader.num_record_batches):
-            told.append(dict(reader.get_batch_with_custom_metadata(k)[1]))
-            if k % _LET_GO == 0:
-                # The kernel maps what lies around each look: let go, or the whole file would count as ours.
-                whole.madvise(mmap.MADV_DONTNEED)
-        del reader
+    more = True
+    while more:
+        # The kernel maps what lies around each look: opened anew now and then, or the whole file would count as ours.
+        with pa.memory_map(str(path)) as source:
+            reader = _reader(source, path)
+            last = min(len(told) + _AT_ONCE, reader.num_record_batches)
+            told += [dict(reader.get_batch_with_custom_metadata(k)[1]) for k in range(len(told), last)]
+            more = last < reader.num_record_batches
     if any(b"about" not in metadata for metadata in told):
         raise StoreError(f"{path.name}: written by an older version; run the stage that made it again")
     return [ModelCell(metadata[b"cell"].decode(), **json.loads(metadata[b"about"])) for metadata in told]

@@ -11,7 +11,7 @@ type Load = (
 
 /**
  * Coarse terrain and pictures come as one file each: what the engine asks for first is handed out of it, and every other
- * address goes its usual way. Without packs, or where one cannot be read, nothing is missing but time.
+ * address goes its usual way. Without packs, or where one cannot be read, nothing is missing.
  */
 export function openPacks(api: Api, city: City): void {
   const named = [city.terrain?.opening, ...city.imagery.map(({ opening }) => opening)].filter((url) => url !== undefined);
