@@ -30,7 +30,7 @@ class TextureTiles:
 class ModelTiles:
     """How the buildings are cut into tiles."""
 
-    root_bytes: int = option(100_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes on the wire of a root tile.")
+    root_bytes: int = option(200_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes on the wire of a root tile.")
     inner_bytes: int = option(200_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile with children.")
     leaf_bytes: int = option(160_000, unit="B", min=10_000, max=1_000_000, doc="Most bytes of a tile without children.")
     coarse: float = option(

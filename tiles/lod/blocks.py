@@ -4,6 +4,9 @@ Every block knows how far it may be from the buildings that it stands for, and t
 outlines against outlines, roofs against roofs. Where a block is made of blocks, the distances between outlines add up
 (triangle inequality of the Hausdorff distance), and its roof is held against the lowest and the highest roof of all it
 stands for; so what a tile declares is never less than the distance to the finest model.
+
+A block of neighbours lies as the ground does that they stand on: base and roof are parallel to the plane through their
+bases. Else the hills of a city would come out of the roofs of its quarters.
 """
 
 from __future__ import annotations
@@ -31,8 +34,10 @@ class Blocks:
     """n prisms and what they stand for.
 
     outline     (n,) polygons, frame m              oid     (n,) str, of the largest building of each
+    middle      (n, 2) f8, frame m, where its heights hold  slope (n, 2) f8, its rise eastwards and northwards
+    ground      (n,) f8, m, mean of what they stand on
     base, top   (n,) f8, m, the prism's ends        members (n,) i8, how many buildings it stands for
-    across      (n,) f8, m, its outline from theirs low, high (n,) f8, m, their lowest and highest roof
+    across      (n,) f8, m, its outline from theirs low, high (n,) f8, m, their lowest and highest roof, along the slope
     colour      (n, 3) f8, sRGB 0..1, mean of their walls by area
     area        (n,) f8, m2 of those, on the ground
     landmark    (n,) bool, stands for itself alone as long as it can
@@ -40,6 +45,9 @@ class Blocks:
     """
 
     outline: Objects
+    middle: Floats
+    slope: Floats
+    ground: Floats
     base: Floats
     top: Floats
     across: Floats
@@ -57,13 +65,19 @@ class Blocks:
 
     @property
     def height(self) -> Floats:
-        """(n,) f8 m from base to top."""
-        return self.top - self.base
+        """(n,) f8 m from the ground to the top."""
+        return self.top - self.ground
 
     @property
     def error(self) -> Floats:
         """(n,) f8 m, how far a block is from the buildings it stands for."""
-        return np.hypot(self.across, np.maximum(self.high - self.top, self.top - self.low))
+        up = np.maximum(self.high - self.top, self.top - self.low)
+        # A point moved across lies where the slope is higher or lower.
+        return np.hypot(self.across, up + np.hypot(*self.slope.T) * self.across)
+
+    def rise(self, rows: NDArray[Any], xy: Floats) -> Floats:
+        """(k,) f8 m, how much higher the blocks of `rows` (k,) lie at places (k, 2) than in their middles."""
+        return np.asarray(((xy - self.middle[rows]) * self.slope[rows]).sum(axis=1))
 
     def take(self, rows: NDArray[Any]) -> Blocks:
         """The blocks of `rows`, indices (k,) or flags (n,)."""
@@ -98,8 +112,12 @@ def single(
     area = shapely.area(exact)
     kept = some & ((top - base > tolerance) | (area > tolerance**2) | landmark) & (top > base)
     lost = float((high - base)[~kept].max(initial=0.0))
+    west, south, east, north = shapely.bounds(exact).T
     blocks = Blocks(
         outline,
+        0.5 * np.column_stack([west + east, south + north]),
+        np.zeros((len(solids), 2)),
+        base,
         base,
         top,
         moved,

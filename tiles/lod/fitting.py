@@ -34,7 +34,9 @@ _FACES_PER_CORNER = 3.0
 _USUAL = float(models.weight(models.BLOCKS, 1.0, 8.0 * _FACES_PER_CORNER))
 """Estimated bytes of a block of eight corners; made cities and real ones had 9 to 12 in the mean."""
 
-_NUMBERS = ("base", "top", "across", "low", "high", "members", "colour", "area", "landmark")
+_NUMBERS = (
+    "middle", "slope", "ground", "base", "top", "across", "low", "high", "members", "colour", "area", "landmark",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ source  closing of plane sets (dilation and erosion of mathematical morphology, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -26,14 +27,23 @@ _PROUD = 3.0
 _SKYLINE, _OF = 100, 15
 """So many of the highest, and no more than one of so many, are never merged."""
 
+_LOW = 10.0
+"""m: roofs up to here become one from afar, whatever the storeys below."""
+
+_SURE = 10.0
+"""m: parts that lie this far apart tell as much of the slope that they stand on as what they were made of."""
+
 _MITRE = 1.5
 """Corners grow out by this many reaches at most: right angles stay sharp, sharper ones are cut."""
 
-_FAR = 1.5
+_FAR = 1.0
 """Outlines further from their parts than this many tolerances are not taken."""
 
-_FURTHER = (0.0, 1.0 / 3.0, 1.0 / 4.0, 3.0 / 5.0)
+_FURTHER = (1.0 / 3.0, 1.0 / 4.0, 3.0 / 5.0)
 """Steps by which the reach of parts is widened until it holds their outline, of the reach before."""
+
+_CLOSELY, _NEARER = 30.0, (0.125, 0.25, 0.4, 0.55)
+"""From this tolerance on, m, there are few blocks and distances are measured closely: reaches tried first, of it."""
 
 
 def merge(blocks: Blocks, tolerance: float) -> tuple[Blocks, float]:
@@ -102,13 +112,15 @@ def fewest(blocks: Blocks, patch: Integers, proud: NDArray[np.bool_], tolerance:
 
 
 def _levels(crowd: Blocks, patch: Integers, tolerance: float) -> Integers:
-    """(n,) what may become one: a number for the level of roofs of each patch.
+    """(n,) what may become one: a number for the storeys of each patch.
 
-    What L3 shows is hidden as one and must not take its neighbours with it.
+    Steps are as high as the tolerance and no higher than what they begin at, so that low quarters, high ones and towers
+    stay apart from however far away. What L3 shows is hidden as one and must not take its neighbours with it.
     """
     shown = crowd.columns.get("has_l3", np.zeros(len(crowd), bool)).astype(bool)
-    step = 2 * np.floor(crowd.top / tolerance).astype(np.int64) + shown
-    step -= step.min(initial=0)
+    height, low = np.maximum(crowd.height, 0.0), min(tolerance, _LOW)
+    above = np.log(np.clip(height, low, tolerance) / low) + np.maximum(height - tolerance, 0.0) / tolerance
+    step = 2 * np.floor(np.minimum(height / low, 1.0) + above).astype(np.int64) + shown
     return patch * (int(step.max(initial=0)) + 1) + step
 
 
@@ -145,7 +157,7 @@ def _merged(blocks: Blocks, level: Integers, tolerance: float) -> list[tuple[Blo
         outline, of = outline[named], of[named]
         rows = np.flatnonzero(~stray)
         there, at = blocks.take(rows), np.searchsorted(named, home[rows])
-        filled = _filled(outline, wide[of], _MITRE * reach)
+        filled = _filled(there.outline, at, outline, wide[of], tolerance)
         across = np.maximum(_beyond(there.outline, outline, at, tolerance), filled)
         made, first = _of(there, at, outline, across)
         # Better many blocks than one that is far off: their tile would be refined for it from afar.
@@ -202,25 +214,42 @@ def _beyond(parts: Objects, outline: Objects, home: Integers, tolerance: float) 
     out = np.flatnonzero(~shapely.covers(outline[home], parts))
     found = np.zeros(len(outline))
     if len(out):
-        spacing = 0.5 * tolerance
+        spacing = (0.125 if tolerance >= _CLOSELY else 0.5) * tolerance
         xy, owner = shapely.get_coordinates(shapely.segmentize(parts[out], spacing), return_index=True)
         apart = shapely.distance(outline[home[out]][owner], shapely.points(xy)) + 0.5 * spacing
         np.maximum.at(found, home[out][owner], apart)
     return found
 
 
-def _filled(outline: Objects, wide: Objects, reach: float) -> Floats:
-    """(k,) m: no point of an outline is further from the parts, which reach out to `wide` (k,); tried step by step."""
+def _filled(parts: Objects, home: Integers, outline: Objects, wide: Objects, tolerance: float) -> Floats:
+    """(k,) m: no point of an outline is further from the parts at home in it; tried step by step.
+
+    wide    (k,) where the parts reach when they were grown to be closed
+    """
     found, rows = np.full(len(outline), np.inf), np.arange(len(outline))
-    shapely.prepare(wide)
-    for step in _FURTHER:
-        if step:
-            # Few segments make a round buffer that lies inside the true one: what it holds is within reach.
-            wide = shapely.buffer(wide, step * reach, quad_segs=2)
-            reach += step * reach
-        held = shapely.covers(wide, outline[rows])
+
+    def hold(near: Objects, reach: float) -> None:
+        nonlocal rows
+        shapely.prepare(near)
+        held = shapely.covers(near, outline[rows])
         found[rows[held]] = reach
-        rows, wide = rows[~held], wide[~held]
+        rows = rows[~held]
+
+    for step in _NEARER if tolerance >= _CLOSELY else ():
+        mine = np.isin(home, rows)
+        grown = shapely.buffer(parts[mine], step * tolerance, quad_segs=2)
+        at = np.searchsorted(rows, home[mine])
+        order = np.argsort(at, kind="stable")
+        hold(
+            shapely.union_all(shapely.geometrycollections(grown[order], indices=at[order])[:, None], axis=1),
+            step * tolerance,
+        )
+    reach = 0.5 * _MITRE * tolerance
+    hold(wide[rows], reach)
+    for step in _FURTHER:
+        # Few segments make a round buffer that lies inside the true one: what it holds is within reach.
+        reach += step * reach
+        hold(shapely.buffer(wide[rows], reach - 0.5 * _MITRE * tolerance, quad_segs=2), reach)
     found[rows] = 2.0 * shapely.minimum_bounding_radius(outline[rows])
     return found
 
@@ -231,25 +260,52 @@ def _of(blocks: Blocks, home: Integers, outline: Objects, across: Floats) -> tup
     order = np.lexsort((blocks.oid.astype(str), -blocks.area * blocks.height, home))
     first = order[np.append(True, home[order][1:] != home[order][:-1])]
     area = np.bincount(home, blocks.area, k)
-    top = np.bincount(home, blocks.area * blocks.top, k) / area
+
+    def mean(values: Floats) -> Floats:
+        return np.bincount(home, blocks.area * values, k) / area
+
+    middle, slope, ground = _lie(blocks, home, mean)
+    # How far the plane of a part lies above that of the block, in the middle of the part and anywhere around it.
+    lift = blocks.ground - (ground[home] + ((blocks.middle - middle[home]) * slope[home]).sum(axis=1))
+    west, south, east, north = shapely.bounds(blocks.outline).T
+    wide = 0.5 * np.column_stack([east - west, north - south]) + blocks.across[:, None]
+    off = (np.abs(blocks.slope - slope[home]) * wide).sum(axis=1)
     base, low, high, before = np.full(k, np.inf), np.full(k, np.inf), np.full(k, -np.inf), np.zeros(k)
-    np.minimum.at(base, home, blocks.base)
-    np.minimum.at(low, home, blocks.low)
-    np.maximum.at(high, home, blocks.high)
+    np.minimum.at(base, home, blocks.base - blocks.ground + lift - off)
+    np.minimum.at(low, home, blocks.low - blocks.ground + lift - off)
+    np.maximum.at(high, home, blocks.high - blocks.ground + lift + off)
     np.maximum.at(before, home, blocks.across)
-    colour = [np.bincount(home, blocks.area * blocks.colour[:, c], k) / area for c in range(3)]
     made = Blocks(
         outline,
-        base,
-        top,
+        middle,
+        slope,
+        ground,
+        ground + base,
+        ground + mean(blocks.height + lift),
         before + across,
-        low,
-        high,
+        ground + low,
+        ground + high,
         np.bincount(home, blocks.members, k).astype(np.int64),
-        np.column_stack(colour),
+        np.column_stack([mean(blocks.colour[:, c]) for c in range(3)]),
         area,
         np.zeros(k, bool),
         blocks.oid[first],
         {key: values[first] for key, values in blocks.columns.items()},
     )
     return made, first
+
+
+def _lie(blocks: Blocks, home: Integers, mean: Callable[[Floats], Floats]) -> tuple[Floats, Floats, Floats]:
+    """Middle (k, 2), slope (k, 2) and mean ground (k,) of the blocks at home in each: the plane of least squares.
+
+    source  ridge regression towards the slope that the parts have themselves (Hoerl and Kennard 1970): parts side by
+            side tell little of a slope
+    """
+    middle = np.column_stack([mean(blocks.middle[:, c]) for c in range(2)])
+    ground, own = mean(blocks.ground), np.column_stack([mean(blocks.slope[:, c]) for c in range(2)])
+    x, y = (blocks.middle - middle[home]).T
+    up = blocks.ground - ground[home]
+    xx, yy, xy = mean(x * x) + _SURE**2, mean(y * y) + _SURE**2, mean(x * y)
+    xz, yz = mean(x * up) + _SURE**2 * own[:, 0], mean(y * up) + _SURE**2 * own[:, 1]
+    slope = np.column_stack([yy * xz - xy * yz, xx * yz - xy * xz]) / (xx * yy - xy * xy)[:, None]
+    return middle, slope, ground

@@ -19,7 +19,9 @@ from tiles.shelf import Shelf
 from twin.features import objects
 from twin.outcome import Outcome
 
-_NUMBERS = ("base", "top", "across", "low", "high", "members", "area", "landmark")
+_NUMBERS = ("ground", "base", "top", "across", "low", "high", "members", "area", "landmark")
+_PAIRS = {"middle": 2, "slope": 2, "colour": 3}
+"""Numbers of several columns, and how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def _opened(data: bytes) -> tuple[pa.RecordBatch, Mapping[str, Any]]:
 def _columns(blocks: Blocks) -> dict[str, Any]:
     columns: dict[str, Any] = {"outline": shapely.to_wkb(blocks.outline).tolist(), "oid": blocks.oid.tolist()}
     columns |= {name: getattr(blocks, name) for name in _NUMBERS}
-    columns |= {f"colour{c}": np.ascontiguousarray(blocks.colour[:, c]) for c in range(3)}
+    for name, wide in _PAIRS.items():
+        columns |= {f"{name}{c}": np.ascontiguousarray(getattr(blocks, name)[:, c]) for c in range(wide)}
     return columns | {f"@{key}": _column(values) for key, values in blocks.columns.items()}
 
 
@@ -114,9 +117,10 @@ def _blocks(batch: pa.RecordBatch) -> Blocks:
     outline = np.empty(batch.num_rows, dtype=object)
     outline[:] = shapely.from_wkb(batch.column("outline").to_pylist())
     columns = {name[1:]: _values(batch.column(name)) for name in batch.schema.names if name[0] == "@"}
-    colour = np.column_stack([batch.column(f"colour{c}").to_numpy() for c in range(3)])
+    for name, wide in _PAIRS.items():
+        plain[name] = np.column_stack([batch.column(f"{name}{c}").to_numpy() for c in range(wide)])
     oid = objects(batch.column("oid").to_pylist())
-    return Blocks(outline=outline, oid=oid, colour=colour, columns=columns, **plain)
+    return Blocks(outline=outline, oid=oid, columns=columns, **plain)
 
 
 def _column(values: NDArray[Any]) -> pa.Array:

@@ -19,7 +19,7 @@ LOD = 10
 
 
 def prisms(blocks: Blocks, frame: Frame) -> Solids:
-    """One solid a block, level at base and top, in the block's colour, without ground: nobody sees it.
+    """One solid a block, base and top along its slope, in the block's colour, without ground: nobody sees it.
 
     source  caps by ear clipping (mapbox-earcut)
     """
@@ -31,9 +31,9 @@ def prisms(blocks: Blocks, frame: Frame) -> Solids:
     first = np.concatenate([[0], np.cumsum(per_block)])
     bottom = np.arange(len(xy)) + first[owner]
     top = bottom + per_block[owner]
-    vertices = np.empty((2 * len(xy), 3))
-    vertices[bottom] = np.column_stack([xy, blocks.base[owner]])
-    vertices[top] = np.column_stack([xy, blocks.top[owner]])
+    vertices, rise = np.empty((2 * len(xy), 3)), blocks.rise(owner, xy)
+    vertices[bottom] = np.column_stack([xy, blocks.base[owner] + rise])
+    vertices[top] = np.column_stack([xy, blocks.top[owner] + rise])
     after, caps = _after(ring), _caps(xy, ring, part)
     walls = np.concatenate(
         [np.column_stack([bottom, bottom[after], top[after]]), np.column_stack([bottom, top[after], top])]
