@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from twin.workers import Workers
 Floats = NDArray[np.float64]
 
 _PAGE = 20_000
+
+_KEPT = 256
+"""Tiles that a worker keeps, of some 130 KB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +110,19 @@ def drawn_heights(terrain: Path, level: int, cells: int, lonlat: Floats) -> Floa
         if not path.exists():
             continue
         rows = order[ends[k] : ends[k + 1]]
-        posts = _posts(path, tile_bounds(level, x, y), cells)
+        posts = _posts(path, path.stat().st_mtime_ns, tile_bounds(level, x, y), cells)
         west, south, _, _ = tile_bounds(level, x, y)
         at = (lonlat[rows] - (west, south)) / side * cells
         heights[rows] = ndimage.map_coordinates(posts, [at[:, 1], at[:, 0]], order=1, mode="nearest")
     return heights
 
 
-def _posts(path: Path, bounds: tuple[float, float, float, float], cells: int) -> Floats:
-    """Heights (cells + 1, cells + 1) of a tile's surface at the posts, rows going north."""
+@lru_cache(maxsize=_KEPT)
+def _posts(path: Path, written: int, bounds: tuple[float, float, float, float], cells: int) -> Floats:
+    """Heights (cells + 1, cells + 1) of a tile's surface at the posts, rows going north.
+
+    written     when the file was, ns: pages ask for the same tiles again, a city that is published again for others
+    """
     mesh, _ = quantized_mesh.decode(path.read_bytes(), bounds, str(path))
     rows, cols = (
         np.round(c.astype(np.float64) * cells / quantized_mesh.FULL).astype(np.int64) for c in (mesh.v, mesh.u)
