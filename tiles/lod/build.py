@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,21 +121,23 @@ def build(root: Plan, setting: Setting, workers: Workers) -> Made:
 
     Workers leave notes on the shelf and send nothing back, so that memory holds one path of the tree, never the city.
     """
-    jobs = [Job(setting, part) for part in _missing(root, setting)]
-    for _ in workers.map(make, jobs, f"tiles {MODEL}"):
-        pass
+    waves = _waves(root, setting)
+    done, total = 0, sum(map(len, waves))
+    for wave in waves:
+        for _ in workers.map(make, [Job(setting, part) for part in wave]):
+            done += 1
+            workers.tell(f"tiles {MODEL}", done, total)
     return _made(root, setting)
 
 
-def _missing(part: Plan, setting: Setting) -> Iterator[Plan]:
-    """Shares of the tree for the workers, without those that were made before."""
+def _waves(part: Plan, setting: Setting) -> list[list[Plan]]:
+    """Shares of the tree that were not made before: those that need no other, those made of them, and so on."""
     if setting.shelf.note(part.key).is_file():
-        return
+        return []
     if part.weight <= _TOGETHER * setting.options.leaf_bytes or not part.quarters:
-        yield part
-    else:
-        for quarter in part.quarters:
-            yield from _missing(quarter, setting)
+        return [[part]]
+    below = zip_longest(*(_waves(quarter, setting) for quarter in part.quarters), fillvalue=[])
+    return [*([*chain(*shares)] for shares in below), [part]]
 
 
 def make(job: Job) -> None:
