@@ -9,9 +9,10 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
 
 from tests.tiles.scenes import town
-from tiles.lod import fitting
+from tiles.lod import fitting, kernels
 from tiles.lod.blocks import single
 from tiles.lod.notes import keep_merged, merged_before
 from tiles.shelf import Shelf
@@ -101,3 +102,17 @@ def test_order_of_the_blocks_decides_nothing_but_ties(rung):
     one, other = fitting.fit(BLOCKS, tolerance, BUDGET), fitting.fit(turned, tolerance, BUDGET)
     assert (one.rung, one.counts) == (other.rung, other.counts)
     assert one.blocks.members.tolist() == other.blocks.members.tolist()
+
+
+@given(
+    boxes=st.lists(st.tuples(*(st.integers(0, 60),) * 2, *(st.integers(1, 9),) * 2, st.integers(0, 1)), min_size=1),
+    gap=st.integers(0, 8),
+)
+@settings(max_examples=60, deadline=None)
+def test_boxes_are_together_as_a_graph_of_all_pairs_says(boxes, gap):
+    told = np.array(sorted(boxes), float)
+    low, high, level = told[:, :2], told[:, :2] + told[:, 2:4], told[:, 4].astype(np.int64)
+    apart = np.maximum(low[:, None] - high[None], low[None] - high[:, None]).max(axis=2)
+    count, group = connected_components((apart <= gap) & (level[:, None] == level), directed=False)
+    found = kernels.together(np.column_stack([low, high]), level, float(gap))
+    assert len(set(zip(group.tolist(), found.tolist(), strict=True))) == count == found.max() + 1

@@ -25,10 +25,14 @@ Integers = NDArray[np.int64]
 _RUNGS = 4.0
 """Rungs of the ladder for every doubling of the tolerance."""
 
-_WIDE = 12.0
+_WIDE = 9.0
 """A patch is this many tolerances wide."""
 
-_MOST_TRIES, _STEEP, _FARTHEST = 40, 0.35, 4
+_MOST_TRIES, _STEEP, _FARTHEST = 40, 0.55, 4
+
+_FEW, _FOURTH, _SURELY = 12, "0123", 1.15
+"""So many patches tell of all; what they say to be so many times too much is not tried with all."""
+
 _FACES_PER_CORNER = 3.0
 
 _USUAL = float(models.weight(models.BLOCKS, 1.0, 8.0 * _FACES_PER_CORNER))
@@ -78,21 +82,23 @@ def fit(blocks: Blocks, tolerance: float, budget: float, before: Merged | None =
     # Every try begins with the blocks as they came, so that no try adds to the distance of another.
     tallies: dict[int, Mapping[str, Tally]] = {}
     rung = round(_RUNGS * np.log2(tolerance))
-    centre = shapely.get_coordinates(shapely.centroid(blocks.outline))
     tries = 0
     while True:
         tries += 1
         last = tries > _MOST_TRIES
-        patches = _Patches.of(blocks, centre, rung)
+        patches = _Patches.of(blocks, rung)
         over = patches.fewest() * _USUAL / budget
         # What can be told beforehand to be too many is not merged: merging takes most of the time of a change.
         if over <= 1.0 or last:
             work = _Work(patches, before)
-            tallies[rung] = work.tally()
-            over = _weight(tallies[rung].values()) / budget
+            tallies[rung], share = work.tally(_FEW)
+            over = _weight(tallies[rung].values()) / share / budget
+            if share < 1.0 and (over <= _SURELY or last):
+                tallies[rung], _ = work.tally()
+                over = _weight(tallies[rung].values()) / budget
             if over <= 1.0 or last:
                 return work.merged(tallies)
-        # Weight falls faster than this power of the tolerance rises: some tries more, and none far too coarse.
+        # As fast as weight fell with the tolerance in cities that were tried: few tries, and none far too coarse.
         rung += int(np.clip(round(_RUNGS * _STEEP * np.log2(over)), 1, _FARTHEST))
 
 
@@ -125,9 +131,9 @@ class _Patches:
         return float(2.0 ** (self.rung / _RUNGS))
 
     @classmethod
-    def of(cls, blocks: Blocks, centre: Floats, rung: int) -> _Patches:
+    def of(cls, blocks: Blocks, rung: int) -> _Patches:
         tolerance = 2.0 ** (rung / _RUNGS)
-        place = np.floor(centre / (_WIDE * tolerance)).astype(np.int64)
+        place = np.floor(blocks.middle / (_WIDE * tolerance)).astype(np.int64)
         order = np.lexsort((place[:, 0], place[:, 1]))
         place = place[order]
         new = np.append(True, (place[1:] != place[:-1]).any(axis=1))
@@ -179,10 +185,17 @@ class _Work:
             if before.rung == patches.rung:
                 self._keep(before.blocks, before.keys, before.counts)
 
-    def tally(self) -> dict[str, Tally]:
-        """What becomes of every patch, by its key."""
-        self._merge([k for k, key in enumerate(self.keys) if key not in self.known])
-        return {key: self.known[key] for key in self.keys}
+    def tally(self, few: int = 0) -> tuple[dict[str, Tally], float]:
+        """What becomes of every patch, by its key; and the share of the blocks that those patches have.
+
+        few     where there are more patches, every fourth of them is taken for all, by its digest
+        """
+        taken = [k for k, key in enumerate(self.keys) if not few or key[0] in _FOURTH]
+        if len(taken) < few:
+            return self.tally()
+        self._merge([k for k in taken if self.keys[k] not in self.known])
+        share = np.diff(self.patches.edges)[taken].sum() / len(self.patches.blocks)
+        return {self.keys[k]: self.known[self.keys[k]] for k in taken}, float(share)
 
     def merged(self, tallies: Mapping[int, Mapping[str, Tally]]) -> Merged:
         """The blocks of all patches."""

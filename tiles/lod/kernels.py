@@ -1,4 +1,4 @@
-"""Compiled loop of `outlines`: edges of ground surfaces chained into rings."""
+"""Compiled loops: edges of ground surfaces chained into rings, boxes that gaps up to a tolerance join."""
 
 from __future__ import annotations
 
@@ -75,3 +75,37 @@ def chain(start: Any, end: Any, owner: Any, n_vertices: int) -> Any:
             filled = mark
     begins[rings] = filled
     return vertices[:filled], begins[: rings + 1], owners[:rings]
+
+
+@njit(cache=True)
+def together(boxes: Any, level: Any, gap: float) -> Any:
+    """(n,) number of the group of each box: those of a level that gaps of up to `gap` along each axis join.
+
+    boxes   (n, 4) west, south, east, north, sorted by west
+    """
+    n = len(boxes)
+    head = np.arange(n)
+    for i in range(n):
+        for j in range(i + 1, n):
+            if boxes[j, 0] > boxes[i, 2] + gap:
+                break
+            apart = boxes[j, 1] > boxes[i, 3] + gap or boxes[i, 1] > boxes[j, 3] + gap
+            if apart or level[i] != level[j]:
+                continue
+            a, b = i, j
+            while head[a] != a:
+                head[a] = head[head[a]]
+                a = head[a]
+            while head[b] != b:
+                head[b] = head[head[b]]
+                b = head[b]
+            head[max(a, b)] = min(a, b)
+    group, count = np.empty(n, np.int64), 0
+    for i in range(n):
+        # A head comes before all that it leads.
+        if head[i] == i:
+            group[i] = count
+            count += 1
+        else:
+            group[i] = group[head[i]]
+    return group

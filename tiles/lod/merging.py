@@ -12,8 +12,6 @@ from dataclasses import replace
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from tiles.lod.blocks import Blocks, join
 from twin.features import Objects
@@ -42,7 +40,7 @@ _FAR = 1.0
 _FURTHER = (1.0 / 3.0, 1.0 / 4.0, 3.0 / 5.0)
 """Steps by which the reach of parts is widened until it holds their outline, of the reach before."""
 
-_CLOSELY, _NEARER = 30.0, (0.125, 0.25, 0.4, 0.55)
+_CLOSELY, _NEARER = 60.0, (0.25, 0.5)
 """From this tolerance on, m, there are few blocks and distances are measured closely: reaches tried first, of it."""
 
 
@@ -77,8 +75,7 @@ def merge_patches(
         parts += [(made, of[first]) for made, first in found[:-1]]
         np.maximum.at(lost, of[found[-1][1]], found[-1][0].height)
     whole, owner = join([made for made, _ in parts]), np.concatenate([of for _, of in parts])
-    centre = shapely.get_coordinates(shapely.centroid(whole.outline))
-    order = np.lexsort((whole.oid.astype(str), centre[:, 0], centre[:, 1], owner))
+    order = np.lexsort((whole.oid.astype(str), whole.middle[:, 0], whole.middle[:, 1], owner))
     return whole.take(order), owner[order], lost
 
 
@@ -97,16 +94,17 @@ def fewest(blocks: Blocks, patch: Integers, proud: NDArray[np.bool_], tolerance:
 
     Gaps are those between boxes around the outlines, which are never wider than those between the outlines.
     """
+    from tiles.lod import kernels
+
     crowd = blocks.take(~proud)
     if not len(crowd):
         return len(blocks)
     level = _levels(crowd, patch[~proud], tolerance)
-    reach = 0.5 * tolerance
-    boxes = shapely.box(*(shapely.bounds(crowd.outline) + np.array([-reach, -reach, reach, reach])).T)
-    one, other = shapely.STRtree(boxes).query(boxes)
-    alike = level[one] == level[other]
-    joined = coo_array((alike[alike], (one[alike], other[alike])), shape=(len(crowd), len(crowd)))
-    count, group = connected_components(joined, directed=False)
+    boxes = shapely.bounds(crowd.outline)
+    order = np.argsort(boxes[:, 0], kind="stable")
+    group = np.empty(len(crowd), np.int64)
+    group[order] = kernels.together(boxes[order], level[order], tolerance)
+    count = int(group.max()) + 1
     stays = (crowd.height > tolerance) | (crowd.area > tolerance**2)
     return int(proud.sum()) + int((np.bincount(group[stays], minlength=count) > 0).sum())
 
@@ -211,13 +209,17 @@ def _beyond(parts: Objects, outline: Objects, home: Integers, tolerance: float) 
 
     A distance rises by no more than the way gone, so half the spacing of the points that are tried covers the others.
     """
+    shapely.prepare(outline)
     out = np.flatnonzero(~shapely.covers(outline[home], parts))
     found = np.zeros(len(outline))
     if len(out):
         spacing = (0.125 if tolerance >= _CLOSELY else 0.5) * tolerance
         xy, owner = shapely.get_coordinates(shapely.segmentize(parts[out], spacing), return_index=True)
-        apart = shapely.distance(outline[home[out]][owner], shapely.points(xy)) + 0.5 * spacing
-        np.maximum.at(found, home[out][owner], apart)
+        to = home[out][owner]
+        found[np.unique(to)] = 0.5 * spacing
+        outside = ~shapely.contains_xy(outline[to], xy)
+        to = to[outside]
+        np.maximum.at(found, to, shapely.distance(outline[to], shapely.points(xy[outside])) + 0.5 * spacing)
     return found
 
 
