@@ -16,6 +16,7 @@ from scipy import ndimage
 from tiles.terrain import quantized_mesh, triangulate
 from tiles.terrain.pyramid import tile_bounds
 from twin.features import Layer
+from twin.frames import Frame
 from twin.store.protocol import Store
 from twin.workers import Workers
 
@@ -31,12 +32,13 @@ _KEPT = 256
 class Outlines:
     """Corners of outlines, building by building.
 
-    lonlat      (m, 2) f8, degrees
+    xy          (m, 2) f8, frame m
     starts      (n,) first corner of every building
     base        (n,) f8, ellipsoidal m
     """
 
-    lonlat: Floats
+    frame: Frame
+    xy: Floats
     starts: NDArray[np.int64]
     base: Floats
 
@@ -81,15 +83,16 @@ def outlines(layer: Layer) -> Outlines:
     known = np.isfinite(base) & ~shapely.is_empty(layer.geometry)
     corners, owner = shapely.get_coordinates(layer.geometry[known], return_index=True)
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
-    return Outlines(layer.frame.to_lonlat(corners), starts, base[known] + layer.frame.geoid_undulation)
+    return Outlines(layer.frame, corners, starts, base[known] + layer.frame.geoid_undulation)
 
 
 def _page_gaps(terrain: Path, cells: int, levels: range, page: Outlines) -> Floats:
     """(n, levels) of one page."""
     gaps = np.zeros((len(page.base), len(levels)))
     if len(page.base):
+        lonlat = page.frame.to_lonlat(page.xy)
         for level in levels:
-            drawn = drawn_heights(terrain, level, cells, page.lonlat)
+            drawn = drawn_heights(terrain, level, cells, lonlat)
             gaps[:, level] = np.abs(np.minimum.reduceat(drawn, page.starts) - page.base)
     return gaps
 
