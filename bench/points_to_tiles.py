@@ -86,10 +86,6 @@ def make_city(folder: Path, las: Path, crs: str) -> None:
     )
 
 
-def _together(first: Ran, second: Ran) -> Ran:
-    return Ran(first.seconds + second.seconds, first.cpu + second.cpu, max(first.peak_mib, second.peak_mib))
-
-
 def _settled(folder: Path) -> dict[str, str]:
     """An environment in which modules are compiled once and kept, as in any installation."""
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
@@ -97,17 +93,18 @@ def _settled(folder: Path) -> dict[str, str]:
 
 
 def _ours(folder: Path, las: Path, crs: str) -> tuple[Ran, Ran, dict[str, Any]]:
-    """(reading into the store, tiles, what build.json tells)."""
+    """(reading into the store and tiles, the tiles alone once more, what build.json tells)."""
     city = folder / "city"
     shutil.rmtree(city, ignore_errors=True)
     make_city(city, las, crs)
-    read = run_process([*TWIN, "ingest", str(city)], env=_settled(folder))
-    made = run_process([*TWIN, "tiles", str(city)], env=_settled(folder))
+    whole = run_process([*TWIN, "run", str(city), "--only", "ingest", "--only", "tiles"], env=_settled(folder))
+    shutil.rmtree(city / ".twin" / "tiles")
+    made = run_process([*TWIN, "tiles", str(city), "--force"], env=_settled(folder))
     current = open_city(city).store.current_tiles()
     if current is None:
         raise RuntimeError(f"{las.name}: no tiles were published")
     told = json.loads((current[1] / "build.json").read_text(encoding="utf-8"))["tilesets"]
-    return read, made, next(entry for entry in told if entry["id"] == "points")
+    return whole, made, next(entry for entry in told if entry["id"] == "points")
 
 
 def _peer(folder: Path, las: Path, epsg: int) -> Ran | None:
@@ -129,13 +126,13 @@ def _side_by_side(name: str, las: Path, epsg: int, folder: Path) -> Iterator[dic
     theirs: list[Ran] = []
     entry: dict[str, Any] = {}
     for _ in range(RUNS):
-        read, made, entry = _ours(folder, las, f"EPSG:{epsg}")
-        ours.append((read, made))
+        whole, made, entry = _ours(folder, las, f"EPSG:{epsg}")
+        ours.append((whole, made))
         peer = _peer(folder, las, epsg)
         theirs += [peer] if peer is not None else []
     n = int(entry["features"])
-    read, made = sorted(ours, key=lambda pair: pair[0].cpu + pair[1].cpu)[len(ours) // 2]
-    whole, other = _together(read, made), sorted(theirs, key=lambda ran: ran.cpu)[len(theirs) // 2] if theirs else None
+    whole, made = sorted(ours, key=lambda pair: pair[0].cpu)[len(ours) // 2]
+    other = sorted(theirs, key=lambda ran: ran.cpu)[len(theirs) // 2] if theirs else None
     more = {"n": n, "tiles": entry["tiles"], "wire_bytes_per_point": round(entry["wire_bytes"] / n, 2)}
     for kind, ran in (("", whole), ("_from_store", made)):
         for unit, pick in (("points/s", "seconds"), ("points/s of CPU", "cpu")):
@@ -150,7 +147,7 @@ def _side_by_side(name: str, las: Path, epsg: int, folder: Path) -> Iterator[dic
 
 
 def figures() -> Iterator[dict[str, Any]]:
-    """LAZ -> tiles by `twin ingest` and `twin tiles`, both programs started anew.
+    """LAZ -> tiles by `twin run --only ingest --only tiles`, started anew; and by `twin tiles` from the store.
 
     The peer reads the same file in the same run to the same CRS (EPSG:4978) with two processes. Neither writes
     compressed copies of points: ours are packed (meshopt), the peer's are plain.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 import shapely
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from ingest.conform import Table, vertical_shift
 from ingest.reading import Delivery, RawTable
@@ -107,7 +107,7 @@ def _follow(xy: Floats, z: Floats, tall: Floats) -> bool:
     some = np.isfinite(z) & np.isfinite(tall) & np.isfinite(xy).all(axis=1)
     if some.sum() <= _NEIGHBOURS:
         return False
-    near = cKDTree(xy[some]).query(xy[some], _NEIGHBOURS + 1)[1][:, 1:]
+    near = scipy.spatial.cKDTree(xy[some]).query(xy[some], _NEIGHBOURS + 1)[1][:, 1:]
     rise, step = (values[some][:, None] - values[some][near] for values in (z, tall))
     pairs = np.abs(step) > _LEAST_STEP
     return bool(pairs.sum() >= _FEWEST_PAIRS and np.median(rise[pairs] / step[pairs]) > _FOLLOWS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,8 +43,9 @@ class PointStream:
         for path in self.delivery.files():
             for cloud in _chunks(path, self.delivery, self.frame, self.coloured):
                 keep = ~_IS_NOISE[cloud.classification]
-                for k in range(3):
-                    keep &= np.isfinite(cloud.xyz[:, k])
+                # One number that is not finite makes the sum so.
+                if not np.isfinite(cloud.xyz.sum()):
+                    keep &= np.isfinite(cloud.xyz).all(axis=1)
                 left_out = int(np.count_nonzero(~keep))
                 noise += left_out
                 kept = cloud.select(keep) if left_out else cloud
@@ -144,7 +146,8 @@ def _by_cell(cloud: PointCloud) -> Iterator[PointCloud]:
     if width * (int(row.max()) + 1) <= np.iinfo(np.uint16).max:
         key = key.astype(np.uint16)
     order = np.argsort(key, kind="stable")
-    cells = key[order]
-    for part in np.split(order, np.flatnonzero(cells[1:] != cells[:-1]) + 1):
-        rgb = None if cloud.rgb is None else cloud.rgb[part]
-        yield PointCloud(cloud.frame, cloud.xyz[part], cloud.classification[part], rgb)
+    cells, placed = key[order], cloud.take(order)
+    edges = np.append(np.flatnonzero(np.append(True, cells[1:] != cells[:-1])), len(cells))
+    for part in (slice(start, end) for start, end in pairwise(edges.tolist())):
+        rgb = None if placed.rgb is None else placed.rgb[part]
+        yield PointCloud(cloud.frame, placed.xyz[part], placed.classification[part], rgb)

@@ -30,10 +30,11 @@ class Stage:
 
     name        word of the command line and of the table in city.toml
     module      where `build(city, options, workers)` lives
-    options     name of its options class there
+    options     its options class, with the module that has it
     reads       kinds and names of the catalogue that it is built from; a name that ends in "_" is a prefix
     makes       items that must be there for the stage to count as done
     notes       documents that let it take parts of the build before over; forced, a stage does without them
+    at_hand     modules that its workers have at hand when they begin
     """
 
     name: str
@@ -43,10 +44,12 @@ class Stage:
     reads: tuple[tuple[str, str], ...]
     makes: tuple[tuple[str, str], ...]
     notes: tuple[str, ...] = ()
+    at_hand: tuple[str, ...] = ()
 
     def options_class(self) -> type:
         """The stage's options dataclass."""
-        return getattr(importlib.import_module(self.module), self.options)
+        module, _, name = self.options.rpartition(".")
+        return getattr(importlib.import_module(module), name)
 
     def build(self) -> Callable[[City, Any, Workers], Report]:
         """The stage's one impure function."""
@@ -63,11 +66,13 @@ _CLASSES = tuple(
 _MAPPED = tuple(("layer", name) for name in (*FEATURE_CLASSES, "tree_l2", "furniture_l2"))
 
 STAGES: tuple[Stage, ...] = (
-    Stage("ingest", "ingest.run", "IngestOptions", "数据接入 / ingest", (), (("document", "ingest_report"),)),
+    Stage(
+        "ingest", "ingest.run", "ingest.run.IngestOptions", "数据接入 / ingest", (), (("document", "ingest_report"),)
+    ),
     Stage(
         "l2",
         "models_l2.build",
-        "L2Options",
+        "models_l2.build.L2Options",
         "全城 L2 建模 / L2 models",
         (
             ("layer", "building"),
@@ -82,7 +87,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "l3",
         "models_l3.build",
-        "L3Options",
+        "models_l3.build.L3Options",
         "古城 L3 精细建模 / L3 models",
         (*_GROUND, *_BUILT, ("layer", "road")),
         (("document", "l3_report"),),
@@ -90,7 +95,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "zones",
         "twin.risk.build",
-        "ZoneOptions",
+        "twin.risk.build.ZoneOptions",
         "风险区划 / risk zoning",
         (
             *_GROUND,
@@ -102,7 +107,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "tiles",
         "tiles.publish",
-        "TileOptions",
+        "tiles.options.TileOptions",
         "瓦片发布 / tiles",
         (
             *_GROUND,
@@ -114,6 +119,7 @@ STAGES: tuple[Stage, ...] = (
         ),
         (),
         ("tiles_parts",),
+        ("tiles.publish", "tiles.warm"),
     ),
 )
 
@@ -144,11 +150,11 @@ def run(
     overrides   stage -> options table that goes over city.toml, as the command line gave it
     raises      StoreError where another run is writing to the same store
     """
-    chosen = {stage_of(name).name for name in only}
+    chosen = {stage_of(name).name for name in only} or _NAMES
     reports = []
     with city.store.writing():
         for stage in STAGES:
-            if chosen and stage.name not in chosen:
+            if stage.name not in chosen:
                 continue
             options = stage_options(city, stage, (overrides or {}).get(stage.name, {}))
             before = stamp(city, stage, options)
@@ -156,6 +162,7 @@ def run(
                 workers.tell(f"{stage.title}: 已是最新 / up to date", 1, 1)
                 continue
             workers.tell(stage.title, 0, 1)
+            workers.prepare([name for later in STAGES if later.name in chosen for name in later.at_hand])
             # A killed run leaves items of this build beside those of the one before: it must not count as either.
             city.store.put_stamp(stage.name, _BEGUN)
             for note in stage.notes if force else ():

@@ -46,8 +46,12 @@ class PointCloud:
 
     def select(self, mask: NDArray[np.bool_]) -> PointCloud:
         """The points where `mask` (n,) is true."""
-        rgb = None if self.rgb is None else self.rgb[mask]
-        return PointCloud(self.frame, self.xyz[mask], self.classification[mask], rgb)
+        return self.take(np.flatnonzero(mask))
+
+    def take(self, rows: NDArray[np.integer]) -> PointCloud:
+        """The points of `rows` (k,), in that order."""
+        rgb = None if self.rgb is None else self.rgb.take(rows, axis=0)
+        return PointCloud(self.frame, self.xyz.take(rows, axis=0), self.classification.take(rows), rgb)
 
     def crop(self, bounds: Bounds) -> PointCloud:
         """The points inside `bounds`, edges included."""

@@ -6,8 +6,9 @@ import contextlib
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -67,6 +68,15 @@ class Workers:
                 yield waiting.pop(0).result()
         for future in waiting:
             yield future.result()
+
+    def prepare(self, modules: Sequence[str]) -> None:
+        """Let the server that processes are forked from begin to import what they will need, while this one goes on.
+
+        Only the first call of a program counts; processes that are there already import for themselves.
+        """
+        if self.n > 1 and not self.dask and self._pool is None and modules:
+            multiprocessing.get_context("forkserver").set_forkserver_preload([*modules])
+            forkserver.ensure_running()
 
     def _executor(self) -> Any:
         if self.dask:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -25,3 +27,16 @@ def test_items_are_taken_as_there_is_room_where_their_number_is_told(n):
         assert taken <= 4 * n
         assert list(found) == list(range(2, 41))
     assert told == [("work", done, 40) for done in range(1, 41)]
+
+
+def test_processes_have_at_hand_what_was_prepared():
+    """In a program of its own, since the first server that processes are forked from counts."""
+    text = (
+        "import sys\nfrom twin.workers import Workers\n"
+        "if __name__ == '__main__':\n"
+        "    with Workers(2) as workers:\n"
+        "        workers.prepare(['colorsys', 'no_such_module'])\n"
+        "        print(*workers.map(sys.modules.__contains__, ['colorsys', 'sndhdr']))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.split() == ["True", "False"]

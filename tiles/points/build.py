@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tiles.gltf.kernels import extent
 from tiles.options import PointTiles
 from tiles.points.content import write
 from tiles.points.kernels import morton, ranks
@@ -43,7 +42,7 @@ _CELL_POINTS = 500_000
 """A worker takes cells of the octree of so many points, or of the depth to which points are counted before."""
 
 _FINER, _DEEPEST = 3, 9
-_SURVEY_POINTS = 1_000_000
+_SURVEY_POINTS, _ALONE = 1_000_000, 10_000_000
 _SNAP = 8
 
 
@@ -96,10 +95,13 @@ def build(city: City, options: PointTiles, place: Place, workers: Workers) -> di
     if not store.has(*INPUT) or not store.item(*INPUT).count:
         return None
     most = Most(int(options.inner_bytes / _PER_POINT), int(options.leaf_bytes / _PER_POINT))
-    groups = _groups(store.points_index(NAME))
-    cube = around(list(workers.map(partial(_extent, store), groups)))
+    counts, corners = store.points_index(NAME)
+    groups, cube = _groups(counts), around(corners)
     base = Job(store, place.shelf, cube, most, options.compression, survey_depth(store.item(*INPUT).count))
-    told = [one for part in workers.map(partial(_survey, store, cube, base.survey), groups) for one in part]
+    look = partial(_survey, store, cube, base.survey)
+    # Few points are counted while the processes are still being started.
+    looks = map(look, groups) if counts.sum() <= _ALONE else workers.map(look, groups)
+    told = [one for part in looks for one in part]
     steps = list(plan(*_histogram(told), told, base))
     jobs = [step for step in steps if isinstance(step, Job)]
     grown = workers.map(grow_cell, jobs, "tiles points")
@@ -114,13 +116,12 @@ def survey_depth(count: int) -> int:
     return int(np.clip(np.ceil(np.log2(max(count / _CELL_POINTS, 1.0)) / 2.0) + _FINER, 1, _DEEPEST))
 
 
-def around(extents: Sequence[Floats]) -> Cube:
-    """The cube around points whose (lowest, highest) corners (2, 3) are `extents`.
+def around(corners: Floats) -> Cube:
+    """The cube around clouds whose lowest and highest corners are `corners` (k, 2, 3).
 
     Its corner lies on whole multiples of an eighth of its side, so that a cloud that grows a little keeps its cells.
     """
-    low = np.min([extent[0] for extent in extents], axis=0)
-    high = np.max([extent[1] for extent in extents], axis=0)
+    low, high = corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)
     side = 1.0
     while True:
         corner = np.floor(low / (side / _SNAP)) * (side / _SNAP)
@@ -139,9 +140,18 @@ def grow_cell(job: Job) -> Grown:
         parts.append(cloud.select(here))
         codes.append(code[here])
     cloud, code = merge_points(parts), np.concatenate(codes)
-    order = np.argsort(code, kind="stable")
-    batch = Batch(cloud, code, ranks(code)).take(order)
+    order = _sorted(code)
+    code = code.take(order)
+    batch = Batch(cloud.take(order), code, ranks(code))
     return grow(batch, job.depth, job.most, job.write)
+
+
+def _sorted(code: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """(n,) rows in the order of their codes, those of a code as they came."""
+    # The quick way is in no order where codes are alike, which few are.
+    order = np.argsort(code)
+    found = code.take(order)
+    return order if (found[1:] != found[:-1]).all() else np.argsort(code, kind="stable")
 
 
 def plan(
@@ -198,27 +208,33 @@ def _root(tiles: tuple[Tile, ...], cube: Cube) -> Tile:
     return first if not others else Tile(cube.side, first.content, (*others, *first.children), "ADD")
 
 
-def _groups(counts: Sequence[int]) -> list[range]:
+def _groups(counts: NDArray[np.int64]) -> list[range]:
     """Numbers of clouds in groups of about a million points."""
     group = np.cumsum(counts) // _SURVEY_POINTS
     edges = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(counts)]
     return [range(a, b) for a, b in pairwise(edges)]
 
 
-def _extent(store: Store, places: range) -> Floats:
-    """(2, 3) lowest and highest corner of clouds of the store."""
-    ends = [extent(cloud.xyz) for cloud in store.page_points(NAME, places)]
-    return np.array([np.min([low for low, _ in ends], axis=0), np.max([high for _, high in ends], axis=0)])
-
-
 def _survey(store: Store, cube: Cube, depth: int, places: range) -> list[NDArray[np.uint64]]:
     """For every cloud (2, c): codes of the cells that it reaches into at the depth of the survey, and the points."""
     found = []
     for cloud in store.page_points(NAME, places):
-        codes = cube.codes(cloud.xyz) >> np.uint64(3 * (BITS - depth))
-        cells, counts = np.unique(codes, return_counts=True)
-        found.append(np.stack([cells, counts.astype(np.uint64)]))
+        # A cell is a power of two, so that these are the leading digits of the codes, to the bit.
+        steps = ((cloud.xyz - cube.corner) / (cube.side / 2.0**depth)).astype(np.uint64)
+        key = (steps[:, 2] << np.uint64(2 * depth)) | (steps[:, 1] << np.uint64(depth)) | steps[:, 0]
+        cells, counts = np.unique(key, return_counts=True)
+        found.append(np.stack([_interleaved(cells, depth), counts.astype(np.uint64)]))
     return found
+
+
+def _interleaved(key: NDArray[np.uint64], depth: int) -> NDArray[np.uint64]:
+    """(c,) Morton codes, rising or not, of steps along z, y and x that follow each other in a key."""
+    code = np.zeros_like(key)
+    for bit in range(depth):
+        for axis in range(3):
+            digit = (key >> np.uint64(axis * depth + bit)) & np.uint64(1)
+            code |= digit << np.uint64(3 * bit + axis)
+    return code
 
 
 def _histogram(told: Sequence[NDArray[np.uint64]]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

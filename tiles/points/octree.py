@@ -51,9 +51,7 @@ class Batch:
 
     def take(self, rows: Integers) -> Batch:
         """The points of `rows` (k,), in rising order."""
-        cloud, rgb = self.cloud, self.cloud.rgb
-        kept = PointCloud(cloud.frame, cloud.xyz[rows], cloud.classification[rows], None if rgb is None else rgb[rows])
-        return Batch(kept, self.codes[rows], self.ranks[rows])
+        return Batch(self.cloud.take(rows), self.codes.take(rows), self.ranks.take(rows))
 
 
 @dataclass(frozen=True, slots=True)

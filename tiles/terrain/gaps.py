@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 import shapely
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tiles.terrain import quantized_mesh, triangulate
 from tiles.terrain.pyramid import tile_bounds
@@ -116,7 +116,7 @@ def drawn_heights(terrain: Path, level: int, cells: int, lonlat: Floats) -> Floa
         posts = _posts(path, path.stat().st_mtime_ns, tile_bounds(level, x, y), cells)
         west, south, _, _ = tile_bounds(level, x, y)
         at = (lonlat[rows] - (west, south)) / side * cells
-        heights[rows] = ndimage.map_coordinates(posts, [at[:, 1], at[:, 0]], order=1, mode="nearest")
+        heights[rows] = scipy.ndimage.map_coordinates(posts, [at[:, 1], at[:, 0]], order=1, mode="nearest")
     return heights
 
 

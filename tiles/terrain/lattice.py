@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tiles.options import TerrainTiles
 from tiles.terrain import quantized_mesh
@@ -134,14 +134,14 @@ def _whole(relief: Raster) -> tuple[NDArray[np.float32], NDArray[np.float32] | N
     if not known.any():
         raise MissingInputError("raster relief has no value; run the l2 stage with a DEM or points first")
     spacing = relief.geobox.resolution[::-1]
-    distance, (rows, cols) = ndimage.distance_transform_edt(~known, sampling=spacing, return_indices=True)
+    distance, (rows, cols) = scipy.ndimage.distance_transform_edt(~known, sampling=spacing, return_indices=True)
     return values[rows, cols], distance.astype(np.float32)
 
 
 def _rim(relief: Raster) -> float:
     """Mean height along the border of the known cells, m."""
     known = relief.valid
-    rim = known & ~ndimage.binary_erosion(known)
+    rim = known & ~scipy.ndimage.binary_erosion(known)
     return float(relief.values[rim].mean())
 
 
@@ -161,12 +161,12 @@ def _sample(
         ends = [np.interp(np.arange(len(lon)), every, line) for line in coordinate.reshape(2, -1)]
         places.append(ends[0][None] * (1.0 - share) + ends[1][None] * share)
     at = np.array(places, dtype=np.float32) - np.float32(0.5)
-    heights = ndimage.map_coordinates(values, at, order=1, mode="nearest", prefilter=False)
+    heights = scipy.ndimage.map_coordinates(values, at, order=1, mode="nearest", prefilter=False)
     ny, nx = box.shape
     off = [np.maximum(np.maximum(-0.5 - p, p - (n - 0.5)), 0.0) for p, n in zip(at, (ny, nx), strict=True)]
     outside = np.hypot(off[0] * box.resolution[1], off[1] * box.resolution[0])
     if beyond is not None:
-        outside += ndimage.map_coordinates(beyond, at, order=1, mode="nearest", prefilter=False)
+        outside += scipy.ndimage.map_coordinates(beyond, at, order=1, mode="nearest", prefilter=False)
     return heights, outside.astype(np.float32)
 
 
@@ -179,7 +179,7 @@ def _fade(
     """
     spacing, apron = widths
     # Heights without what is narrower than about 250 m are worked out on every eighth post.
-    soft = ndimage.gaussian_filter(heights[::8, ::8], sigma=250.0 / (8.0 * spacing), truncate=3.0)
+    soft = scipy.ndimage.gaussian_filter(heights[::8, ::8], sigma=250.0 / (8.0 * spacing), truncate=3.0)
     for k in range(0, len(heights), _STRIP):
         rows, cols = np.nonzero(outside[k : k + _STRIP] > 0.0)
         if not len(rows):
@@ -187,7 +187,7 @@ def _fade(
         at = rows + k, cols
         distance, z = outside[at], heights[at]
         there = np.stack(at) / 8.0
-        softer = ndimage.map_coordinates(soft, there, np.float32, order=1, mode="nearest", prefilter=False)
+        softer = scipy.ndimage.map_coordinates(soft, there, np.float32, order=1, mode="nearest", prefilter=False)
         z += (softer - z) * _smooth(distance / 500.0)
         heights[at] = z + (plateau - z) * (_smooth(distance / apron) if apron > 0.0 else 1.0)
 

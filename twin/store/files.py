@@ -281,12 +281,12 @@ class FileStore(ABC):
         self.item("points", name)
         yield from columnar.page_clouds(self.path("points", name), self.frame, places)
 
-    def points_index(self, name: str) -> list[int]:
-        """Points of every cloud in the order they were written; no point is read."""
+    def points_index(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """How many points every cloud has, (k,), and its corners, (k, 2, 3) m; no point is read."""
         from twin.store import columnar
 
         self.item("points", name)
-        return columnar.count_clouds(self.path("points", name))
+        return columnar.index_clouds(self.path("points", name))
 
     def write_model(
         self,

@@ -292,8 +292,9 @@ class Store(Protocol):
     def page_points(self, name: str, places: Iterable[int] | None = None) -> Iterator[PointCloud]:
         """The clouds as they were written, one at a time: all, or those with the numbers `places`."""
 
-    def points_index(self, name: str) -> list[int]:
-        """Points of every cloud in the order they were written; no point is read."""
+    def points_index(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """How many points every cloud has, (k,), and its lowest and highest corner, (k, 2, 3) m, in the order they were
+        written; no point is read."""
 
     def write_model(
         self,
