@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy
+import scipy  # its parts are loaded where they are first used, which takes 0.2 s and more
 import shapely
 from numpy.typing import NDArray
 

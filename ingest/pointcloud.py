@@ -44,7 +44,9 @@ class PointStream:
             for cloud in _chunks(path, self.delivery, self.frame, self.coloured):
                 keep = ~_IS_NOISE[cloud.classification]
                 # One number that is not finite makes the sum so.
-                if not np.isfinite(cloud.xyz.sum()):
+                with np.errstate(over="ignore", invalid="ignore"):
+                    sound = np.isfinite(cloud.xyz.sum())
+                if not sound:
                     keep &= np.isfinite(cloud.xyz).all(axis=1)
                 left_out = int(np.count_nonzero(~keep))
                 noise += left_out

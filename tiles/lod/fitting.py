@@ -98,7 +98,7 @@ def fit(blocks: Blocks, tolerance: float, budget: float, before: Merged | None =
                 over = _weight(tallies[rung].values()) / budget
             if over <= 1.0 or last:
                 return work.merged(tallies)
-        # As fast as weight fell with the tolerance in cities that were tried: few tries, and none far too coarse.
+        # About as fast as weight fell with the tolerance in a made city: few tries, and few that are far too coarse.
         rung += int(np.clip(round(_RUNGS * _STEEP * np.log2(over)), 1, _FARTHEST))
 
 

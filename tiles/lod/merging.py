@@ -31,17 +31,20 @@ _LOW = 10.0
 _SURE = 10.0
 """m: parts that lie this far apart tell as much of the slope that they stand on as what they were made of."""
 
+_HIDDEN = 0.25
+"""A block that would rise by less than this share of its height is level: corners of many heights take more bytes."""
+
 _MITRE = 1.5
 """Corners grow out by this many reaches at most: right angles stay sharp, sharper ones are cut."""
 
 _FAR = 1.0
 """Outlines further from their parts than this many tolerances are not taken."""
 
-_FURTHER = (1.0 / 3.0, 1.0 / 4.0, 3.0 / 5.0)
-"""Steps by which the reach of parts is widened until it holds their outline, of the reach before."""
+_FURTHER = (1.0, 1.25, 2.0)
+"""Reaches of parts that are tried until one holds their outline, in tolerances, after that of closing."""
 
 _CLOSELY, _NEARER = 60.0, (0.25, 0.5)
-"""From this tolerance on, m, there are few blocks and distances are measured closely: reaches tried first, of it."""
+"""From this tolerance on, m, there are few blocks and distances are measured closely: reaches that are tried before."""
 
 
 def merge(blocks: Blocks, tolerance: float) -> tuple[Blocks, float]:
@@ -141,9 +144,7 @@ def _merged(blocks: Blocks, level: Integers, tolerance: float) -> list[tuple[Blo
     out come last."""
     reach = 0.5 * tolerance
     group = np.unique(level, return_inverse=True)[1]
-    order = np.argsort(group, kind="stable")
-    grown = shapely.buffer(blocks.outline[order], reach, join_style="mitre", mitre_limit=_MITRE)
-    wide = shapely.union_all(shapely.geometrycollections(grown, indices=group[order])[:, None], axis=1)
+    wide = _united(shapely.buffer(blocks.outline, reach, join_style="mitre", mitre_limit=_MITRE), group)
     closed = shapely.buffer(wide, -reach, join_style="mitre", mitre_limit=_MITRE)
     outline, of = _shapes(closed, tolerance)
     home = _homes(blocks, group, outline, of)
@@ -163,6 +164,12 @@ def _merged(blocks: Blocks, level: Integers, tolerance: float) -> list[tuple[Blo
         found += [(_alone(there.take(far[at]), tolerance), rows[far[at]]), (made.take(~far), rows[first[~far]])]
     gone = stray & ~high
     return [*found, (blocks.take(gone), np.flatnonzero(gone))]
+
+
+def _united(shapes: Objects, group: Integers) -> Objects:
+    """(g,) the union of the shapes of each group 0 to g - 1; none is empty."""
+    order = np.argsort(group, kind="stable")
+    return shapely.union_all(shapely.geometrycollections(shapes[order], indices=group[order])[:, None], axis=1)
 
 
 def _shapes(closed: Objects, tolerance: float) -> tuple[Objects, Integers]:
@@ -239,19 +246,12 @@ def _filled(parts: Objects, home: Integers, outline: Objects, wide: Objects, tol
 
     for step in _NEARER if tolerance >= _CLOSELY else ():
         mine = np.isin(home, rows)
-        grown = shapely.buffer(parts[mine], step * tolerance, quad_segs=2)
-        at = np.searchsorted(rows, home[mine])
-        order = np.argsort(at, kind="stable")
-        hold(
-            shapely.union_all(shapely.geometrycollections(grown[order], indices=at[order])[:, None], axis=1),
-            step * tolerance,
-        )
-    reach = 0.5 * _MITRE * tolerance
-    hold(wide[rows], reach)
-    for step in _FURTHER:
         # Few segments make a round buffer that lies inside the true one: what it holds is within reach.
-        reach += step * reach
-        hold(shapely.buffer(wide[rows], reach - 0.5 * _MITRE * tolerance, quad_segs=2), reach)
+        grown = shapely.buffer(parts[mine], step * tolerance, quad_segs=2)
+        hold(_united(grown, np.searchsorted(rows, home[mine])), step * tolerance)
+    hold(wide[rows], 0.5 * _MITRE * tolerance)
+    for step in _FURTHER:
+        hold(shapely.buffer(wide[rows], (step - 0.5 * _MITRE) * tolerance, quad_segs=2), step * tolerance)
     found[rows] = 2.0 * shapely.minimum_bounding_radius(outline[rows])
     return found
 
@@ -267,10 +267,13 @@ def _of(blocks: Blocks, home: Integers, outline: Objects, across: Floats) -> tup
         return np.bincount(home, blocks.area * values, k) / area
 
     middle, slope, ground = _lie(blocks, home, mean)
+    west, south, east, north = shapely.bounds(outline).T
+    rise = np.hypot(*slope.T) * 0.5 * np.hypot(east - west, north - south)
+    slope[rise < _HIDDEN * mean(blocks.height)] = 0.0
     # How far the plane of a part lies above that of the block, in the middle of the part and anywhere around it.
     lift = blocks.ground - (ground[home] + ((blocks.middle - middle[home]) * slope[home]).sum(axis=1))
-    west, south, east, north = shapely.bounds(blocks.outline).T
-    wide = 0.5 * np.column_stack([east - west, north - south]) + blocks.across[:, None]
+    ends = shapely.bounds(blocks.outline)
+    wide = np.maximum(ends[:, 2:] - blocks.middle, blocks.middle - ends[:, :2]) + blocks.across[:, None]
     off = (np.abs(blocks.slope - slope[home]) * wide).sum(axis=1)
     base, low, high, before = np.full(k, np.inf), np.full(k, np.inf), np.full(k, -np.inf), np.zeros(k)
     np.minimum.at(base, home, blocks.base - blocks.ground + lift - off)

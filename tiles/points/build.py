@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tiles.classes.build import Place
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 NAME = "points"
 INPUT = ("points", "points")
@@ -96,19 +97,27 @@ def build(city: City, options: PointTiles, place: Place, workers: Workers) -> di
         return None
     most = Most(int(options.inner_bytes / _PER_POINT), int(options.leaf_bytes / _PER_POINT))
     counts, corners = store.points_index(NAME)
-    groups, cube = _groups(counts), around(corners)
-    base = Job(store, place.shelf, cube, most, options.compression, survey_depth(store.item(*INPUT).count))
-    look = partial(_survey, store, cube, base.survey)
-    # Few points are counted while the processes are still being started.
-    looks = map(look, groups) if counts.sum() <= _ALONE else workers.map(look, groups)
-    told = [one for part in looks for one in part]
-    steps = list(plan(*_histogram(told), told, base))
+    cube = around(corners)
+    base = Job(store, place.shelf, cube, most, options.compression, survey_depth(int(counts.sum())))
+    steps = _surveyed(counts, base, workers)
     jobs = [step for step in steps if isinstance(step, Job)]
     grown = workers.map(grow_cell, jobs, "tiles points")
     root = _root(_fold(steps, grown, base).tiles, cube)
     entry = write_tileset(NAME, root, place.folder, place.shelf, place.version, cube.side)
     extent = store.item(*INPUT).extent or (0.0, 0.0, 0.0, 0.0)
     return entry | {"objects": entry["features"], "bounds": lonlat_bounds(city.frame, extent)}
+
+
+def _surveyed(counts: NDArray[np.int64], base: Job, workers: Workers) -> list[Job | Branch]:
+    """What `plan` makes of the points of the store; what was counted on the way is not kept."""
+    look = partial(_survey, base.store, base.cube, base.survey)
+    # Few points are counted while the processes are still being started.
+    spread = map if counts.sum() <= _ALONE else workers.map
+    told = [one for part in spread(look, _groups(counts)) for one in part]
+    owner = np.repeat(np.arange(len(told)), [one.shape[1] for one in told])
+    reached, points = np.concatenate(told, axis=1)
+    del told
+    return list(plan(reached, points, owner, base))
 
 
 def survey_depth(count: int) -> int:
@@ -154,22 +163,20 @@ def _sorted(code: NDArray[np.uint64]) -> NDArray[np.int64]:
     return order if (found[1:] != found[:-1]).all() else np.argsort(code, kind="stable")
 
 
-def plan(
-    cells: NDArray[np.uint64], counts: NDArray[np.int64], told: Sequence[NDArray[np.uint64]], base: Job
-) -> Iterator[Job | Branch]:
+def plan(reached: NDArray[np.uint64], counts: NDArray[np.uint64], owner: Integers, base: Job) -> Iterator[Job | Branch]:
     """Cells for workers and, after the eighths of each, the cells above: in the order of Morton codes.
 
-    cells, counts   (c,) codes at the depth of the survey, rising, and the points of each
-    told            for every cloud of the store what `_survey` told
+    reached, counts, owner  (n,) code at the depth of the survey of a cell that a cloud of the store reaches into, the
+                            points that it has there, its number
     """
-    owner = np.repeat(np.arange(len(told)), [one.shape[1] for one in told])
-    reached = np.concatenate([one[0] for one in told])
     order = np.argsort(reached, kind="stable")
-    yield from _plan(base, (cells, counts), (reached[order], owner[order]))
+    reached, owner = reached[order], owner[order]
+    first = np.flatnonzero(np.append(True, reached[1:] != reached[:-1]))
+    yield from _plan(base, (reached[first], np.add.reduceat(counts[order], first)), (reached, owner))
 
 
 def _plan(
-    here: Job, cells: tuple[NDArray[np.uint64], NDArray[np.int64]], clouds: tuple[NDArray[np.uint64], NDArray[np.int64]]
+    here: Job, cells: tuple[NDArray[np.uint64], NDArray[np.uint64]], clouds: tuple[NDArray[np.uint64], Integers]
 ) -> Iterator[Job | Branch]:
     shift = np.uint64(3 * (here.survey - here.depth))
     code, counts = cells
@@ -235,10 +242,3 @@ def _interleaved(key: NDArray[np.uint64], depth: int) -> NDArray[np.uint64]:
             digit = (key >> np.uint64(axis * depth + bit)) & np.uint64(1)
             code |= digit << np.uint64(3 * bit + axis)
     return code
-
-
-def _histogram(told: Sequence[NDArray[np.uint64]]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """(cells, points of each) of all clouds together."""
-    every = np.concatenate(told, axis=1)
-    cells, inverse = np.unique(every[0], return_inverse=True)
-    return cells, np.bincount(inverse, weights=every[1]).astype(np.int64)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
+import scipy  # its parts are loaded where they are first used, which takes 0.2 s and more
 from numpy.typing import NDArray
 
 from tiles.options import TerrainTiles
