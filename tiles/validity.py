@@ -27,6 +27,7 @@ from tiles.points.build import INPUT, NAME
 from tiles.reading.openers import Folder, opener
 from tiles.walk.coverage import check_objects, distance, joined, leaves_below, sample
 from tiles.walk.state import Walk
+from tiles.walk.structure import flat
 from tiles.walk.tileset import walk_tileset
 from twin.city import City, open_city
 from twin.errors import MissingInputError, SourceError
@@ -100,7 +101,7 @@ def check_tileset(
 ) -> Report:
     """What is wrong with any tileset and all that it reaches, implicit tiling included.
 
-    place       a tileset.json, a folder with one, a .3tz archive, or an http(s) address
+    place       a tileset.json, a folder with one, a .3tz archive, a .3dtiles package, or an http(s) address
     most        files that are opened at most
     seconds     that the walk may take
     khronos     run gltf-validator on every GLB too, where it is there
@@ -172,6 +173,8 @@ def _measure(walk: Walk, manner: Manner) -> None:
     for job in walk.jobs:
         jobs[job.tile].append(job)
     for name in sample(walk.nodes, _MEASURED, _MOST_LEAVES):
+        if flat(jobs[name][0].world):
+            continue
         axes = np.linalg.inv(jobs[name][0].world)
         coarse = _bodies(jobs[name], walk, axes)
         fine = _bodies([job for leaf in leaves_below(walk.nodes, name) for job in jobs[leaf]], walk, axes)

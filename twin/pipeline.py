@@ -276,7 +276,7 @@ def check(city: City, workers: Workers) -> list[Report]:
 
 
 def check_tileset(place: str, workers: Workers, most: int, seconds: float) -> Report:
-    """What is wrong with any tileset: a tileset.json, a folder with one, a .3tz archive, or an http(s) address.
+    """What is wrong with any tileset: a tileset.json, a folder with one, a .3tz or .3dtiles file, or an address.
 
     most, seconds   files and time at most; a check that stops there says so
     """

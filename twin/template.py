@@ -26,7 +26,7 @@ typical use:
   twin run mycity               ingest -> l2 -> l3 -> zones -> tiles; only what is out of date
   twin serve mycity             viewer, 3D Tiles, OGC API and live layers
   twin check mycity             open everything that was written and check it
-  twin check --tileset PLACE    check any 3D Tiles: a file, a folder, a .3tz archive, an address
+  twin check --tileset PLACE    check any 3D Tiles: a file, a folder, a .3tz or .3dtiles file, an address
 exit codes: 0 done, 1 done with failures listed, 2 bad input or usage
 """
 
@@ -280,7 +280,7 @@ def add_checking(check: argparse.ArgumentParser) -> None:
         "--tileset",
         default="",
         metavar="PLACE",
-        help="any tileset instead of a city: tileset.json, its folder, a .3tz archive, or an http(s) address",
+        help="any tileset instead of a city: tileset.json, its folder, a .3tz or .3dtiles file, or an http(s) address",
     )
     check.add_argument("--most", type=int, default=1_000_000, help="files of the tileset at most (default 1000000)")
     check.add_argument("--seconds", type=float, default=3600.0, help="time for the tileset at most (default 3600)")

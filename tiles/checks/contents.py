@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiles.checks import khronos
-from tiles.checks.findings import Findings
+from tiles.checks.findings import Findings, parsed
 from tiles.checks.gltf import Body, check_gltf
 from tiles.checks.shape import GLTF, SCHEMA, shaped
 from tiles.gltf import glb
@@ -31,6 +31,11 @@ TOLERANCE = 0.002
 
 _LOOSE, _SLACK = 1.5, 2.0
 _BATCH = 24
+_ZIP = b"PK\x03\x04"
+_GEOJSON = (
+    "FeatureCollection", "Feature", "GeometryCollection", "Point", "MultiPoint", "LineString", "MultiLineString",
+    "Polygon", "MultiPolygon",
+)  # fmt: skip
 _NAMED = 3
 
 
@@ -125,8 +130,14 @@ def _open(data: bytes, where: str, entry: Checked, opener: Opener, manner: Manne
     found = entry.found
     found.checked += 1
     try:
+        if data[:4] == _ZIP:
+            found.remark(f"{where}: an archive as content is not opened; check it by itself")
+            return None
         if data[:4] in legacy.FORMATS:
             return _legacy(data, where, entry, manner)
+        if _is_geojson(data):
+            found.remark("contents of GeoJSON are not opened")
+            return None
         gltf = read_gltf(data, where, entry.job.name, opener)
         body = check_gltf(gltf, _outside_schema(gltf, entry.job.name, opener, found), found, manner.strict)
     except (SourceError, KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
@@ -137,6 +148,13 @@ def _open(data: bytes, where: str, entry: Checked, opener: Opener, manner: Manne
     found.count("contents")
     entry.oids = _oids(gltf)
     return body
+
+
+def _is_geojson(data: bytes) -> bool:
+    if data.lstrip()[:1] != b"{":
+        return False
+    told = parsed(data, "", Findings(""))
+    return isinstance(told, Mapping) and "asset" not in told and told.get("type") in _GEOJSON
 
 
 def read_gltf(data: bytes, where: str, name: str, opener: Opener) -> glb.Gltf:

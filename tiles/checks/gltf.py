@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
+from tiles.checks.extensions import check_extensions
 from tiles.checks.findings import Findings
 from tiles.checks.ids import check_instance_ids
 from tiles.checks.primitives import check_primitive, check_texture_tables
@@ -29,7 +30,6 @@ UP = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [0.0, 1.0, 0.0, 0.0]
 INSTANCING = "EXT_mesh_gpu_instancing"
 METADATA = "EXT_structural_metadata"
 _UNREAD = ("KHR_draco_mesh_compression", "KHR_gaussian_splatting_compression_spz_2")
-_IMPLIED = ("KHR_mesh_quantization",)
 _NO_FALLBACK = {
     "KHR_draco_mesh_compression": "POSITION",
     "KHR_texture_basisu": "source",
@@ -85,31 +85,6 @@ def check_gltf(gltf: Gltf, schema: Mapping[str, Any] | None, found: Findings, st
         spread = _instances(gltf, node, found)
         bodies.append(_spread(shapes[mesh], matrix, spread))
     return _joined(bodies)
-
-
-def check_extensions(document: Mapping[str, Any], where: str, found: Findings) -> None:
-    """Every extension that occurs is declared as used, and every required one is used."""
-    used, required = (set(document.get(key, [])) for key in ("extensionsUsed", "extensionsRequired"))
-    occurring = set(_extensions(document))
-    for name in sorted(occurring - used):
-        found.fault(where, f"extension {name} occurs but is not in extensionsUsed", "EXTENSION_FOUND_BUT_NOT_USED")
-    for name in sorted(required - used):
-        found.fault(where, f"extension {name} is required but not in extensionsUsed", "EXTENSION_REQUIRED_BUT_NOT_USED")
-    for name in sorted(used - occurring - set(_IMPLIED)):
-        found.remark(f"extension {name} is declared and does not occur [EXTENSION_USED_BUT_NOT_FOUND]")
-
-
-def _extensions(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        if isinstance(node.get("extensions"), Mapping):
-            yield from node["extensions"]
-        for key, value in node.items():
-            if key != "extras" and isinstance(value, Mapping | list):
-                yield from _extensions(value)
-    elif isinstance(node, list):
-        for value in node:
-            if isinstance(value, Mapping | list):
-                yield from _extensions(value)
 
 
 def _fallbacks(document: Mapping[str, Any], where: str, found: Findings) -> None:

@@ -16,11 +16,13 @@ from PIL import Image, UnidentifiedImageError
 
 from tiles.checks.findings import Findings
 from tiles.gltf.glb import Gltf
+from tiles.gltf.metadata import IDENTIFIER
 from twin.errors import SourceError
 
 _ALLOWED = {5121: "UNSIGNED_BYTE", 5123: "UNSIGNED_SHORT", 5126: "FLOAT"}
 _WHOLE_FLOATS = 2**24
 _MOST_PIXELS = 1 << 26
+_MOST_CHANNELS, _NEAREST = 4, 9728
 
 
 def check_vertex_ids(gltf: Gltf, primitive: Mapping[str, Any], n: int, found: Findings) -> None:
@@ -31,6 +33,7 @@ def check_vertex_ids(gltf: Gltf, primitive: Mapping[str, Any], n: int, found: Fi
             values = _texture_ids(gltf, primitive, entry["texture"], found)
         else:
             values = _attribute_ids(gltf, primitive["attributes"], entry, n, found)
+        _named(entry, gltf.where, found)
         if values is not None:
             _ids(gltf, entry, values, found)
 
@@ -41,9 +44,16 @@ def check_instance_ids(
     """The feature ids of a node of `n` instances."""
     _numbering(attributes, gltf.where, found)
     for entry in node.get("extensions", {}).get("EXT_instance_features", {}).get("featureIds", []):
+        _named(entry, gltf.where, found)
         values = _attribute_ids(gltf, attributes, entry, n, found)
         if values is not None:
             _ids(gltf, entry, values, found)
+
+
+def _named(entry: Mapping[str, Any], where: str, found: Findings) -> None:
+    label, none = entry.get("label", "label"), entry.get("nullFeatureId", 0)
+    found.require(IDENTIFIER.match(label), where, f"label {label!r} is no identifier", "STRING_PATTERN_MISMATCH")
+    found.require(none >= 0, where, f"nullFeatureId is {none}", "VALUE_NOT_IN_RANGE")
 
 
 def _numbering(attributes: Mapping[str, int], where: str, found: Findings) -> None:
@@ -90,7 +100,11 @@ def _texture_ids(
     gltf: Gltf, primitive: Mapping[str, Any], entry: Mapping[str, Any], found: Findings
 ) -> NDArray[Any] | None:
     check_coordinates(gltf, primitive, entry, found)
+    _unfiltered(gltf, entry, found)
     channels = entry.get("channels", [0])
+    fits = 0 < len(channels) <= _MOST_CHANNELS
+    if not found.require(fits, gltf.where, f"ids of channels {channels}", "TEXTURE_CHANNELS_OUT_OF_RANGE"):
+        return None
     pixels = texture_pixels(gltf, entry, channels, found)
     if pixels is None:
         return None
@@ -98,6 +112,16 @@ def _texture_ids(
     for k, channel in enumerate(channels):
         values |= pixels[..., channel].astype(np.int64) << (8 * k)
     return values
+
+
+def _unfiltered(gltf: Gltf, entry: Mapping[str, Any], found: Findings) -> None:
+    """Ids between two pixels mean nothing: the sampler takes the nearest, or says nothing."""
+    textures, samplers = gltf.document.get("textures", []), gltf.document.get("samplers", [])
+    index = entry.get("index", -1)
+    at = textures[index].get("sampler", -1) if 0 <= index < len(textures) else -1
+    for key, told in samplers[at].items() if 0 <= at < len(samplers) else ():
+        fine = key not in ("minFilter", "magFilter") or told == _NEAREST
+        found.require(fine, gltf.where, f"{key} of a texture of ids is {told}, not {_NEAREST}", "VALUE_NOT_IN_LIST")
 
 
 def check_coordinates(gltf: Gltf, primitive: Mapping[str, Any], entry: Mapping[str, Any], found: Findings) -> None:
@@ -155,8 +179,10 @@ def _ids(gltf: Gltf, entry: Mapping[str, Any], values: NDArray[Any], found: Find
         ids = ids[ids != entry["nullFeatureId"]]
     told = entry.get("featureCount")
     if found.require(isinstance(told, int), where, "feature ids without featureCount", "PROPERTY_MISSING"):
+        if len(ids) < told:
+            found.remark(f"{where}: featureCount says {told}, the ids are {len(ids)} different ones")
         found.require(
-            len(ids) == told,
+            len(ids) <= told,
             where,
             f"featureCount says {told}, the ids are {len(ids)} different ones",
             "FEATURE_COUNT_MISMATCH",

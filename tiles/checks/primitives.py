@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tiles.checks.findings import Findings
 from tiles.checks.ids import check_coordinates, check_vertex_ids, texture_pixels
 from tiles.checks.schema import COMPONENTS, WIDTHS
+from tiles.checks.tables import check_codes, check_limits
 from tiles.gltf.glb import COMPONENT_DTYPES, Gltf
 from tiles.gltf.outline import EXTENSION as OUTLINE
 from twin.errors import SourceError
@@ -23,7 +24,6 @@ Floats = NDArray[np.float64]
 _METADATA = "EXT_structural_metadata"
 _TRIANGLES = 4
 _STRIDES = range(4, 253, 4)
-_TEXTURE_BYTES = {"UINT8": 1, "INT8": 1, "UINT16": 2, "INT16": 2, "UINT32": 4, "INT32": 4, "FLOAT32": 4}
 
 
 def check_primitive(
@@ -141,6 +141,8 @@ def _properties(gltf: Gltf, primitive: Mapping[str, Any], found: Findings) -> No
     told = primitive.get("extensions", {}).get(_METADATA, {})
     extension = gltf.document.get("extensions", {}).get(_METADATA, {})
     schema, where = extension.get("schema", {}), gltf.where
+    for key in ("propertyTextures", "propertyAttributes"):
+        found.require(told.get(key, True), where, f"{key} of a primitive is empty", "ARRAY_LENGTH_MISMATCH")
     for index in told.get("propertyTextures", []):
         tables = extension.get("propertyTextures", [])
         if found.require(index < len(tables), where, f"no property texture {index}", "IDENTIFIER_NOT_FOUND"):
@@ -152,29 +154,53 @@ def _properties(gltf: Gltf, primitive: Mapping[str, Any], found: Findings) -> No
             continue
         described = schema.get("classes", {}).get(tables[index].get("class"), {}).get("properties", {})
         for name, entry in tables[index].get("properties", {}).items():
-            _property_attribute(gltf, primitive, (name, described.get(name, {})), entry, found)
+            if name in described:
+                place = f"{where}: propertyAttributes[{index}]: {name}"
+                _property_attribute(gltf, primitive, described[name], entry, (schema, place), found)
 
 
 def _property_attribute(
     gltf: Gltf,
     primitive: Mapping[str, Any],
-    described: tuple[str, Mapping[str, Any]],
+    prop: Mapping[str, Any],
     entry: Mapping[str, Any],
+    schema: tuple[Mapping[str, Any], str],
     found: Findings,
 ) -> None:
-    name, prop = described
-    where, attribute = gltf.where, entry.get("attribute", "")
+    (enums, where), attribute = schema, entry.get("attribute", "")
     if not found.require(
         attribute in primitive["attributes"], where, f"{attribute!r} is named but not there", "IDENTIFIER_NOT_FOUND"
     ):
         return
     accessor = gltf.document["accessors"][primitive["attributes"][attribute]]
-    if "componentType" in prop:
-        same = COMPONENTS.get(prop["componentType"]) == COMPONENT_DTYPES[accessor["componentType"]]
-        fits = same and WIDTHS.get(prop.get("type", ""), 0) == WIDTHS.get(accessor["type"], -1)
-        found.require(
-            fits, where, f"property {name} and attribute {attribute} differ in type", "INVALID_METADATA_PROPERTY_TYPE"
-        )
+    component = _component(prop, enums)
+    fits = component == COMPONENT_DTYPES[accessor["componentType"]] and not prop.get("array")
+    fits = fits and WIDTHS.get(prop.get("type", ""), 0) == WIDTHS.get(accessor["type"], -1)
+    words = f"is {prop.get('type')} and attribute {attribute} is not stored like that"
+    if found.require(fits, where, words, "INVALID_METADATA_PROPERTY_TYPE"):
+        raw = gltf.accessor(primitive["attributes"][attribute])
+        _values(raw.reshape(len(raw), -1), prop, entry, schema, found)
+
+
+def _component(prop: Mapping[str, Any], schema: Mapping[str, Any]) -> np.dtype[Any] | None:
+    """What numbers of a property are stored as; None where it holds none."""
+    if prop.get("type") == "ENUM":
+        return COMPONENTS.get(schema.get("enums", {}).get(prop.get("enumType"), {}).get("valueType", "UINT16"))
+    return COMPONENTS.get(prop.get("componentType", ""))
+
+
+def _values(
+    raw: NDArray[Any],
+    prop: Mapping[str, Any],
+    entry: Mapping[str, Any],
+    schema: tuple[Mapping[str, Any], str],
+    found: Findings,
+) -> None:
+    """Stored values (n, width) against what is told of them."""
+    if prop["type"] == "ENUM":
+        check_codes(raw.reshape(-1), schema[0].get("enums", {}).get(prop.get("enumType"), {}), schema[1], found)
+    elif raw.dtype.kind != "f" or np.isfinite(raw).all():
+        check_limits(raw, prop, entry, schema[1], found)
 
 
 def check_texture_tables(gltf: Gltf, schema: Mapping[str, Any], found: Findings) -> None:
@@ -192,7 +218,7 @@ def check_texture_tables(gltf: Gltf, schema: Mapping[str, Any], found: Findings)
                 prop = (described or {}).get("properties", {}).get(name)
                 known = found.require(prop is not None, where, f"its class has no {name}", "IDENTIFIER_NOT_FOUND")
                 if known and kind == "propertyTextures":
-                    _property_texture(gltf, prop, entry, where, found)
+                    _property_texture(gltf, prop, entry, (schema, f"{where}: {name}"), found)
                 elif known:
                     found.require(
                         str(entry.get("attribute", "")).startswith("_"),
@@ -203,19 +229,28 @@ def check_texture_tables(gltf: Gltf, schema: Mapping[str, Any], found: Findings)
 
 
 def _property_texture(
-    gltf: Gltf, prop: Mapping[str, Any], entry: Mapping[str, Any], where: str, found: Findings
+    gltf: Gltf,
+    prop: Mapping[str, Any],
+    entry: Mapping[str, Any],
+    schema: tuple[Mapping[str, Any], str],
+    found: Findings,
 ) -> None:
-    channels = entry.get("channels", [0])
+    channels, (enums, where) = entry.get("channels", [0]), schema
     try:
-        texture_pixels(gltf, entry, channels, found)
+        pixels = texture_pixels(gltf, entry, channels, found)
     except SourceError as error:
         found.fault(where, str(error), "GLTF_INVALID")
-    component = prop.get("componentType")
-    if component in _TEXTURE_BYTES and prop.get("type") in WIDTHS:
-        wanted = _TEXTURE_BYTES[component] * WIDTHS[prop["type"]] * int(prop.get("count", 1))
-        found.require(
-            wanted == len(channels),
-            where,
-            f"{len(channels)} channels for a value of {wanted} bytes",
-            "INVALID_METADATA_PROPERTY_TYPE",
-        )
+        return
+    if prop.get("type") == "BOOLEAN":
+        return
+    component, fixed = _component(prop, enums), not prop.get("array") or "count" in prop
+    words = f"is {prop.get('type')}, which has no fixed number of bytes"
+    if not found.require(component is not None and fixed, where, words, "INVALID_METADATA_PROPERTY_TYPE"):
+        return
+    assert component is not None
+    wanted = component.itemsize * WIDTHS[prop["type"]] * int(prop.get("count", 1))
+    words = f"{len(channels)} channels for a value of {wanted} bytes"
+    if found.require(wanted == len(channels), where, words, "INVALID_METADATA_PROPERTY_TYPE") and pixels is not None:
+        stored = np.ascontiguousarray(pixels[..., channels]).reshape(-1, len(channels))
+        if stored.dtype == np.uint8:
+            _values(stored.view(component), prop, entry, schema, found)

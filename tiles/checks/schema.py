@@ -29,22 +29,25 @@ WIDTHS: Mapping[str, int] = {
 
 NUMERIC = ("SCALAR", "VEC2", "VEC3", "VEC4", "MAT2", "MAT3", "MAT4")
 
-_BOX, _SPHERE, _REGION, _POINT = ("SCALAR", 12), ("VEC4", 1), ("SCALAR", 6), ("VEC3", 1)
-SEMANTICS: Mapping[str, tuple[str, int] | None] = {
-    "ID": None, "NAME": ("STRING", 1), "DESCRIPTION": ("STRING", 1), "ATTRIBUTION_IDS": None,
-    "ATTRIBUTION_STRINGS": None, "FEATURE_ID_TEXTURE": None,
-    "TILESET_TILE_COUNT": ("SCALAR", 1), "TILESET_FEATURE_ID_LABELS": None, "TILESET_CRS_GEOCENTRIC": ("STRING", 1),
-    "TILESET_CRS_COORDINATE_EPOCH": ("STRING", 1),
+_FLOATS, _UNSIGNED = ("FLOAT32", "FLOAT64"), ("UINT8", "UINT16", "UINT32", "UINT64")
+_BOX, _REGION = ("SCALAR", 12, _FLOATS), ("SCALAR", 6, _FLOATS)
+_SPHERE, _POINT, _LENGTH = ("VEC4", 1, _FLOATS), ("VEC3", 1, _FLOATS), ("SCALAR", 1, _FLOATS)
+_CELL, _NUMBER, _WORD = ("SCALAR", 1, ("UINT64",)), ("SCALAR", 1, _UNSIGNED), ("STRING", 1, ())
+SEMANTICS: Mapping[str, tuple[str, int, tuple[str, ...]] | None] = {
+    "ID": None, "NAME": _WORD, "DESCRIPTION": _WORD, "ATTRIBUTION_IDS": ("SCALAR", 0, _UNSIGNED),
+    "ATTRIBUTION_STRINGS": ("STRING", 0, ()), "FEATURE_ID_TEXTURE": None,
+    "TILESET_TILE_COUNT": ("SCALAR", 1, ()), "TILESET_FEATURE_ID_LABELS": None, "TILESET_CRS_GEOCENTRIC": _WORD,
+    "TILESET_CRS_COORDINATE_EPOCH": _WORD,
     "TILE_BOUNDING_BOX": _BOX, "TILE_BOUNDING_REGION": _REGION, "TILE_BOUNDING_SPHERE": _SPHERE,
-    "TILE_MINIMUM_HEIGHT": ("SCALAR", 1), "TILE_MAXIMUM_HEIGHT": ("SCALAR", 1),
-    "TILE_HORIZON_OCCLUSION_POINT": _POINT, "TILE_GEOMETRIC_ERROR": ("SCALAR", 1), "TILE_REFINE": None,
-    "TILE_TRANSFORM": ("MAT4", 1), "TILE_BOUNDING_S2_CELL": ("SCALAR", 1),
+    "TILE_MINIMUM_HEIGHT": _LENGTH, "TILE_MAXIMUM_HEIGHT": _LENGTH,
+    "TILE_HORIZON_OCCLUSION_POINT": _POINT, "TILE_GEOMETRIC_ERROR": _LENGTH, "TILE_REFINE": ("SCALAR", 1, ("UINT8",)),
+    "TILE_TRANSFORM": ("MAT4", 1, _FLOATS), "TILE_BOUNDING_S2_CELL": _CELL,
     "CONTENT_BOUNDING_BOX": _BOX, "CONTENT_BOUNDING_REGION": _REGION, "CONTENT_BOUNDING_SPHERE": _SPHERE,
-    "CONTENT_BOUNDING_S2_CELL": ("SCALAR", 1), "CONTENT_MINIMUM_HEIGHT": ("SCALAR", 1),
-    "CONTENT_MAXIMUM_HEIGHT": ("SCALAR", 1), "CONTENT_HORIZON_OCCLUSION_POINT": _POINT,
-    "CONTENT_URI": ("STRING", 1), "CONTENT_GROUP_ID": ("SCALAR", 1),
+    "CONTENT_BOUNDING_S2_CELL": _CELL, "CONTENT_MINIMUM_HEIGHT": _LENGTH,
+    "CONTENT_MAXIMUM_HEIGHT": _LENGTH, "CONTENT_HORIZON_OCCLUSION_POINT": _POINT,
+    "CONTENT_URI": _WORD, "CONTENT_GROUP_ID": _NUMBER,
 }  # fmt: skip
-"""Semantics of 3D Tiles -> the type that they ask for, and how many values; None where several will do.
+"""Semantics of 3D Tiles -> type, how many values (0: any number), component types (none: any); None where several do.
 
 source  CesiumGS/3d-tiles, specification/Metadata/Semantics
 """
@@ -60,6 +63,8 @@ def check_schema(schema: Mapping[str, Any], where: str, found: Findings) -> None
         _enum(entry, f"{where}: enum {kind}", found)
     for kind, entry in schema.get("classes", {}).items():
         _identifier(kind, where, found)
+        filled = entry.get("properties", True)
+        found.require(filled, where, f"class {kind} has no property", "NUMBER_OF_PROPERTIES_MISMATCH")
         semantics: list[str] = []
         for prop, described in entry.get("properties", {}).items():
             _identifier(prop, where, found)
@@ -118,6 +123,9 @@ def _property(entry: Mapping[str, Any], schema: Mapping[str, Any], where: str, f
         "is required and has noData or a default",
         "CLASS_PROPERTY_INCONSISTENT",
     )
+    found.require(
+        kind != "BOOLEAN" or "noData" not in entry, where, "is BOOLEAN and has noData", "CLASS_PROPERTY_INCONSISTENT"
+    )
     for key in ("noData", "default"):
         if key in entry:
             check_value(entry[key], entry, schema, (where, key), found)
@@ -154,6 +162,32 @@ def _numbers_only(entry: Mapping[str, Any], where: str, found: Findings) -> None
         )
     if "min" in entry or "max" in entry:
         found.require(numeric, where, "has min or max and is no number", "METADATA_MIN_MAX_FOR_NON_NUMERIC_TYPE")
+    if numeric:
+        _sizes(entry, where, found)
+
+
+def _sizes(entry: Mapping[str, Any], where: str, found: Findings) -> None:
+    """Offset, scale and limits are of the form of a value."""
+    array, width = bool(entry.get("array")), WIDTHS[entry["type"]]
+    wanted = (*([int(entry.get("count", 0))] if array else []), *([width] if width > 1 else []))
+    for key in ("offset", "scale", "min", "max"):
+        if key not in entry:
+            continue
+        if array and "count" not in entry:
+            issue = "METADATA_PROPERTY_INVALID_FOR_VARIABLE_LENGTH_ARRAY"
+            found.fault(where, f"is an array of any length and has {key}", issue)
+            continue
+        got = _form(entry[key])
+        issue = "ARRAY_LENGTH_MISMATCH" if len(got) == len(wanted) else "TYPE_MISMATCH"
+        found.require(got == wanted, where, f"{key} is of form {list(got)}, a value of {list(wanted)}", issue)
+
+
+def _form(value: Any) -> tuple[int, ...]:
+    """Lengths of nested lists, from outside in; -1 where they differ."""
+    if not isinstance(value, list):
+        return ()
+    inner = {_form(item) for item in value}
+    return (len(value), *(inner.pop() if len(inner) == 1 else (-1,)))
 
 
 def _semantic(entry: Mapping[str, Any], where: str, found: Findings) -> None:
@@ -164,12 +198,16 @@ def _semantic(entry: Mapping[str, Any], where: str, found: Findings) -> None:
         found.remark(f"semantic {name!r} is none of 3D Tiles [METADATA_SEMANTIC_UNKNOWN]")
         return
     wanted = SEMANTICS[name]
-    if wanted is not None:
-        got = (entry["type"], int(entry.get("count", 1)) if entry.get("array") else 1)
-        found.require(
-            got == wanted, where, f"{name} is {got[0]} x {got[1]}, not {wanted[0]} x {wanted[1]}",
-            "METADATA_SEMANTIC_INVALID",
-        )  # fmt: skip
+    if wanted is None:
+        return
+    got = (entry["type"], int(entry.get("count", 0)) if entry.get("array") else 1)
+    fine = got[0] == wanted[0] and (got[1] == wanted[1] or (wanted[1] == 0 and bool(entry.get("array"))))
+    shown = f"{got[0]} x {got[1]}, not {wanted[0]} x {wanted[1] or 'any number'}"
+    found.require(fine, where, f"{name} is {shown}", "METADATA_SEMANTIC_INVALID")
+    component = entry.get("componentType")
+    fine = not wanted[2] or component in wanted[2]
+    found.require(fine, where, f"{name} is {component}, not {' or '.join(wanted[2])}", "METADATA_SEMANTIC_INVALID")
+    found.require(not entry.get("normalized"), where, f"{name} is normalized", "METADATA_SEMANTIC_INVALID")
 
 
 def check_entity(

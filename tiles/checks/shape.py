@@ -14,15 +14,21 @@ from typing import Any
 from tiles.checks.findings import Findings
 
 _LARGEST = 1e300
+_WORDS = {"name": "str", "description": "str"}
 _PROPERTY = {
-    "type": "str", "componentType": "str", "enumType": "str", "array": "bool", "count": "int", "normalized": "bool",
+    **_WORDS, "type": "str", "componentType": "str", "enumType": "str", "array": "bool", "count": "int",
+    "normalized": "bool",
     "required": "bool", "semantic": "str", "offset": "numeric", "scale": "numeric", "min": "numeric", "max": "numeric",
 }  # fmt: skip
-_ENUM = {"valueType": "str", "values": [{"name!": "str", "value!": "int"}]}
-SCHEMA: Any = {"id": "str", "enums": {"*": _ENUM}, "classes": {"*": {"properties": {"*": _PROPERTY}}}}
+_ENUM = {**_WORDS, "valueType": "str", "values": [{"name!": "str", "description": "str", "value!": "int"}]}
+SCHEMA: Any = {
+    **_WORDS, "id": "str", "version": "str", "enums": {"*": _ENUM},
+    "classes": {"*": {**_WORDS, "properties": {"*": _PROPERTY}}},
+}  # fmt: skip
 _ENTITY = {"class": "str", "properties": {"*": "any"}}
 HEAD: Any = {
-    "asset": "table", "schema": SCHEMA, "schemaUri": "str", "metadata": _ENTITY, "groups": [_ENTITY], "root": "table",
+    "asset": {"version": "str", "tilesetVersion": "str"}, "root": "table",
+    "schema": SCHEMA, "schemaUri": "str", "metadata": _ENTITY, "groups": [_ENTITY],
     "statistics": {"classes": {"*": {"count": "int", "properties": {"*": "table"}}}},
     "extensionsUsed": ["str"], "extensionsRequired": ["str"],
     "properties": {"*": {"minimum": "number", "maximum": "number"}},
@@ -54,7 +60,14 @@ SUBTREE: Any = {
 _TEXTURE = {"index!": "int", "texCoord": "int", "channels": ["int"]}
 _IDS = {
     "featureIds": [
-        {"featureCount": "int", "nullFeatureId": "int", "attribute": "int", "propertyTable": "int", "texture": _TEXTURE}
+        {
+            "label": "str",
+            "featureCount": "int",
+            "nullFeatureId": "int",
+            "attribute": "int",
+            "propertyTable": "int",
+            "texture": _TEXTURE,
+        }
     ]
 }
 _METADATA = {
@@ -96,8 +109,8 @@ GLTF: Any = {
     ],
     "bufferViews": [{**_VIEW, "extensions": {"*": "table"}}],
     "buffers": [{"uri": "str", "byteLength!": "int", "extensions": {"*": "table"}}],
-    "textures": [{"source": "int", "extensions": {"*": "table"}}],
-    "images": [{"uri": "str", "bufferView": "int"}],
+    "textures": [{"source": "int", "sampler": "int", "extensions": {"*": "table"}}],
+    "samplers": [{"minFilter": "int", "magFilter": "int"}], "images": [{"uri": "str", "bufferView": "int"}],
     "extensions": {"EXT_structural_metadata": _METADATA},
 }  # fmt: skip
 

@@ -159,60 +159,58 @@ class _Column:
             return
         raw = np.frombuffer(data, dtype, items * width).reshape(items, width)
         if kind == "ENUM":
-            self._codes(raw[:, 0], enum, found)
+            check_codes(raw[:, 0], enum, self.where, found)
             return
         finite = bool(np.isfinite(raw).all()) if dtype.kind == "f" else True
         found.require(finite, self.where, "holds a number that is not finite", "BINARY_INVALID_VALUE")
-        if finite:
-            self._limits(raw, found)
+        array, fixed = self.described.get("array"), "count" in self.described
+        if finite and (fixed or not array):
+            length = int(self.described["count"]) if array else 1
+            check_limits(raw.reshape(self.count, length * width), self.described, self.entry, self.where, found)
 
-    def _codes(self, raw: NDArray[Any], enum: Mapping[str, Any], found: Findings) -> None:
-        known = np.isin(raw, np.array([value["value"] for value in enum.get("values", [])]))
-        where = self.where
-        strange = np.unique(raw[~known])[:3].tolist()
-        found.require(known.all(), where, f"codes {strange} are none of the enum", "METADATA_VALUE_NOT_IN_RANGE")
 
-    def _limits(self, raw: NDArray[Any], found: Findings) -> None:
-        """Least and largest value, after normalization, scale and offset, without those that stand for none."""
-        length = int(self.described.get("count", 1)) if self.described.get("array") else 1
-        fixed = not self.described.get("array") or "count" in self.described
-        rows = raw.reshape(self.count, length * raw.shape[1]) if fixed else raw
-        if "noData" in self.described:
-            none = np.asarray(self.described["noData"], dtype=np.float64).reshape(-1)
-            if none.size in (1, rows.shape[1]):
-                rows = rows[~(rows == none.astype(raw.dtype)).all(axis=1)]
-        if not rows.size or not fixed or not self._fits(rows.shape[1], found):
-            return
-        values = np.asarray(transformed(rows.astype(np.float64), self._scaled(raw), self.described))
-        span = float(np.abs(values).max()) * _NEAR + (1e-12 if raw.dtype.kind == "f" else 0.0)
-        for key, least in (("min", values.min(axis=0)), ("max", values.max(axis=0))):
-            sign = 1.0 if key == "min" else -1.0
-            for owner, entry in (("class", self.described), ("table", self.entry)):
-                if key not in entry:
-                    continue
-                limit = np.broadcast_to(np.asarray(entry[key], np.float64).reshape(-1), least.shape)
-                found.require(
-                    (sign * (least - limit) >= -span).all(),
-                    self.where,
-                    f"breaks its {key} {entry[key]} ({owner})",
-                    "METADATA_VALUE_NOT_IN_RANGE",
-                )
-                if owner == "table" and (sign * (least - limit) > span).any():
-                    found.fault(self.where, f"its {key} is said to be {entry[key]}", "METADATA_VALUE_MISMATCH")
+def check_codes(raw: NDArray[Any], enum: Mapping[str, Any], where: str, found: Findings) -> None:
+    """Codes (n,) of an enum are those that it lists."""
+    known = np.isin(raw, np.array([value["value"] for value in enum.get("values", [])]))
+    strange = np.unique(raw[~known])[:3].tolist()
+    found.require(known.all(), where, f"codes {strange} are none of the enum", "METADATA_VALUE_NOT_IN_RANGE")
 
-    def _fits(self, width: int, found: Findings) -> bool:
-        """Whether limits, scale and offset have as many numbers as a value."""
-        for entry in (self.described, self.entry):
-            for key in ("min", "max", "scale", "offset"):
-                size = np.size(entry.get(key, 0.0))
-                if not found.require(
-                    size in (1, width), self.where, f"its {key} has {size} of {width} numbers", "ARRAY_LENGTH_MISMATCH"
-                ):
-                    return False
-        return True
 
-    def _scaled(self, raw: NDArray[Any]) -> dict[str, Any]:
-        """What the table itself says of scale and offset."""
-        if self.described["type"] not in NUMERIC or not raw.size:
-            return {}
-        return {key: self.entry[key] for key in ("scale", "offset") if key in self.entry}
+def check_limits(
+    rows: NDArray[Any], described: Mapping[str, Any], entry: Mapping[str, Any], where: str, found: Findings
+) -> None:
+    """Least and largest of stored values (n, width) after normalization, scale and offset, those for none left out.
+
+    described, entry    the property as the class and as the table, texture or attribute tells it
+    """
+    if "noData" in described:
+        none = np.asarray(described["noData"], dtype=np.float64).reshape(-1)
+        if none.size in (1, rows.shape[1]):
+            rows = rows[~(rows == none.astype(rows.dtype)).all(axis=1)]
+    if not rows.size or not _fits(rows.shape[1], described, entry, (where, found)):
+        return
+    scaled = {key: entry[key] for key in ("scale", "offset") if key in entry and described["type"] in NUMERIC}
+    values = np.asarray(transformed(rows.astype(np.float64), scaled, described))
+    span = float(np.abs(values).max()) * _NEAR + (1e-12 if rows.dtype.kind == "f" else 0.0)
+    for key, least in (("min", values.min(axis=0)), ("max", values.max(axis=0))):
+        sign = 1.0 if key == "min" else -1.0
+        for owner, told in (("class", described), ("table", entry)):
+            if key not in told:
+                continue
+            limit = np.broadcast_to(np.asarray(told[key], np.float64).reshape(-1), least.shape)
+            kept = (sign * (least - limit) >= -span).all()
+            found.require(kept, where, f"breaks its {key} {told[key]} ({owner})", "METADATA_VALUE_NOT_IN_RANGE")
+            if owner == "table" and (sign * (least - limit) > span).any():
+                found.fault(where, f"its {key} is said to be {told[key]}", "METADATA_VALUE_MISMATCH")
+
+
+def _fits(width: int, described: Mapping[str, Any], entry: Mapping[str, Any], place: tuple[str, Findings]) -> bool:
+    """Whether limits, scale and offset have as many numbers as a value."""
+    where, found = place
+    for told in (described, entry):
+        for key in ("min", "max", "scale", "offset"):
+            size = np.size(told.get(key, 0.0))
+            words = f"its {key} has {size} of {width} numbers"
+            if not found.require(size in (1, width), where, words, "ARRAY_LENGTH_MISMATCH"):
+                return False
+    return True

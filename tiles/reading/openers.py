@@ -1,4 +1,4 @@
-"""Where the files of a tileset lie: a folder, an address on the web, or a 3D Tiles archive; read alike.
+"""Where the files of a tileset lie: a folder, an address on the web, an archive or a package; read alike.
 
 A name is the whole path or URL of a file; `resolve` makes it from a reference and the file that it stands in.
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import http.client
 import os
+import sqlite3
 import urllib.error
 import urllib.request
 import zlib
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit, urlunsplit
 
 from tiles.reading.archive import Archive
 from twin.errors import SourceError
@@ -51,7 +53,7 @@ class Opener(Protocol):
 
 
 def opener(place: Path | str, seconds: float = 20.0) -> Opener:
-    """The opener of a tileset.json, a folder with one, a .3tz archive, or an http(s) address.
+    """The opener of a tileset.json, a folder with one, a .3tz archive, a .3dtiles package, or an http(s) address.
 
     seconds     that one answer of a server may take
     """
@@ -61,6 +63,8 @@ def opener(place: Path | str, seconds: float = 20.0) -> Opener:
     path = Path(place)
     if path.suffix.lower() == ".3tz":
         return Archived(str(path))
+    if path.suffix.lower() == ".3dtiles":
+        return Packaged(str(path))
     file = path / "tileset.json" if path.is_dir() else path
     return Folder(os.path.abspath(file))
 
@@ -175,6 +179,25 @@ class Archived:
     def label(self, name: str) -> str:
         """The member's path."""
         return name
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged(Archived):
+    """Members of a .3dtiles package, a SQLite file with one table `media (key, content)`."""
+
+    def read(self, name: str) -> Fetched:
+        """The member under its key."""
+        query = "select content, length(content) from media where key = ?"
+        try:
+            with closing(sqlite3.connect(f"file:{quote(self.path)}?mode=ro", uri=True)) as package:
+                row = package.execute(query, (name,)).fetchone()
+        except sqlite3.Error as error:
+            raise SourceError(f"is not in a package that can be read ({error})") from error
+        if row is None:
+            raise SourceError("does not exist")
+        if row[1] is None or row[1] > MOST_BYTES:
+            raise SourceError(f"is empty or larger than {MOST_BYTES} bytes")
+        return _unpacked(row[0] if isinstance(row[0], bytes) else str(row[0]).encode())
 
 
 def _unpacked(data: bytes) -> Fetched:

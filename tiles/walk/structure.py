@@ -12,20 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from tiles.checks.extensions import CONTENT_GLTF, S2, check_extensions, check_s2
 from tiles.checks.findings import Findings
-from tiles.checks.gltf import check_extensions
 from tiles.checks.schema import check_entity, check_schema
 from tiles.scheme.volumes import NUMBERS, Floats, Volume, placed, volume_kinds
 
 REFINES = ("ADD", "REPLACE")
 _VERSIONS = ("1.0", "1.1")
 _KNOWN = (
-    "3DTILES_content_gltf", "3DTILES_metadata", "3DTILES_implicit_tiling", "3DTILES_multiple_contents",
-    "3DTILES_bounding_volume_S2", "3DTILES_bounding_volume_cylinder", "3DTILES_ellipsoid",
+    CONTENT_GLTF, "3DTILES_metadata", "3DTILES_implicit_tiling", "3DTILES_multiple_contents",
+    S2, "3DTILES_bounding_volume_cylinder", "3DTILES_ellipsoid",
     "3DTILES_content_conditional", "3DTILES_content_voxels",
 )  # fmt: skip
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
-_WHOLE_TURN = 1e-9
+_WHOLE_TURN, _FLAT = 1e-9, 1e-9
 
 
 def check_head(document: Mapping[str, Any], schema: Mapping[str, Any] | None, where: str, found: Findings) -> None:
@@ -57,9 +57,12 @@ def check_head(document: Mapping[str, Any], schema: Mapping[str, Any] | None, wh
 
 def _statistics(told: Mapping[str, Any], schema: Mapping[str, Any] | None, where: str, found: Findings) -> None:
     classes = (schema or {}).get("classes", {})
+    found.require(told.get("classes", True), where, "statistics.classes is empty", "NUMBER_OF_PROPERTIES_MISMATCH")
     for name, entry in told.get("classes", {}).items():
         if not found.require(name in classes, where, f"statistics of no class {name!r}", "IDENTIFIER_NOT_FOUND"):
             continue
+        filled = entry.get("properties", True)
+        found.require(filled, where, f"statistics of {name} name no property", "NUMBER_OF_PROPERTIES_MISMATCH")
         known = classes[name].get("properties", {})
         strange = sorted(set(entry.get("properties", {})) - set(known))
         found.require(
@@ -111,12 +114,17 @@ def check_transform(tile: Mapping[str, Any], where: str, found: Findings) -> Flo
     fine = matrix is not None
     if matrix is not None:
         matrix = matrix.reshape(4, 4).T
-        scale = float(np.abs(matrix[:3, :3]).max())
-        fine = matrix[3].tolist() == [0.0, 0.0, 0.0, 1.0] and scale > 0.0
-        fine = fine and abs(np.linalg.det(matrix[:3, :3] / scale)) > 1e-9
-    words = "transform is no invertible affine matrix of 16 numbers"
-    found.require(fine, where, words, "TRANSFORM_INVALID")
+        fine = matrix[3].tolist() == [0.0, 0.0, 0.0, 1.0]
+        if flat(matrix):
+            found.remark(f"{where}: transform makes all of the tile flat, it has no inverse")
+    found.require(fine, where, "transform is no affine matrix of 16 numbers", "TRANSFORM_INVALID")
     return matrix if fine and matrix is not None else np.eye(4)
+
+
+def flat(matrix: Floats) -> bool:
+    """Whether a matrix (4, 4) has no inverse."""
+    scale = float(np.abs(matrix[:3, :3]).max())
+    return scale == 0.0 or abs(float(np.linalg.det(matrix[:3, :3] / scale))) <= _FLAT
 
 
 def _numbers(told: Any, n: int) -> Floats | None:
@@ -131,7 +139,10 @@ def check_volume(entry: Any, world: Floats, where: str, found: Findings) -> Volu
     """The bounding volume as the tile's matrix places it; None and a fault where it is broken."""
     kinds = volume_kinds(entry)
     if not kinds:
-        if isinstance(entry, Mapping) and entry.get("extensions"):
+        told = entry.get("extensions") if isinstance(entry, Mapping) else None
+        if isinstance(told, Mapping) and isinstance(told.get(S2), Mapping):
+            check_s2(told[S2], where, found)
+        if told:
             found.remark(f"{where}: a bounding volume by extension is not checked")
         else:
             found.fault(where, "there is no boundingVolume of a known kind", "BOUNDING_VOLUME_INVALID")

@@ -6,7 +6,7 @@ source  OGC 22-025r4, 3D Tiles 1.1
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tiles.checks.contents import Job
+from tiles.checks.extensions import check_content_gltf
 from tiles.checks.findings import BOM, Findings, parsed
 from tiles.checks.shape import HEAD, SCHEMA, TILE, shaped
 from tiles.scheme.volumes import Volume
@@ -66,6 +67,9 @@ def _walk_document(name: str, document: Mapping[str, Any], walk: Walk, above: Ab
         return
     home = Document(name, where, schema, len(document.get("groups", [])), {})
     _bearing(root, home.bearing)
+    check_content_gltf(document, any(_is_gltf(uri) for uri in _uris(root)), where, found)
+    if above.open[:-1] and "refine" not in root:
+        found.fault(where, "the root tile of an external tileset has no refine", "TILE_REFINE_MISSING_IN_ROOT")
     stack = [(root, "root", replace(above, error=min(above.error, error)))]
     while stack:
         tile, path, inherited = stack.pop()
@@ -77,6 +81,23 @@ def _walk_document(name: str, document: Mapping[str, Any], walk: Walk, above: Ab
 def _children(tile: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     told = tile.get("children", [])
     return [child for child in told if isinstance(child, Mapping)] if isinstance(told, list) else []
+
+
+def _uris(tile: Mapping[str, Any]) -> Iterator[str]:
+    told = tile.get("contents", [tile.get("content")])
+    for entry in told if isinstance(told, list) else []:
+        if isinstance(entry, Mapping) and isinstance(entry.get("uri"), str):
+            yield entry["uri"]
+    for child in _children(tile):
+        yield from _uris(child)
+
+
+def _suffix(uri: str) -> str:
+    return Path(uri.partition("?")[0]).suffix.lower()
+
+
+def _is_gltf(uri: str) -> bool:
+    return _suffix(uri) in (".glb", ".gltf")
 
 
 def _bearing(tile: Mapping[str, Any], known: dict[int, bool]) -> bool:
@@ -117,6 +138,8 @@ def _tile(tile: Mapping[str, Any], where: str, home: Document, above: Above, wal
     found = walk.found
     found.count("tiles")
     children, tile = _children(tile), shaped(tile, TILE, where, found)
+    if tile.get("children") == []:
+        found.remark(f"{where}: children is empty; leave it out [ARRAY_LENGTH_UNEXPECTED]")
     error = check_error(tile, where, above.error, found)
     refine = check_refine(tile, where, above.refine, found)
     world = above.world @ check_transform(tile, where, found)
@@ -190,13 +213,13 @@ def _cover(children: list[Mapping[str, Any]], where: str, home: Document, below:
         if home.bearing[id(child)] or child.get("implicitTiling"):
             world = below.world @ check_transform(child, where, quiet)
             volumes.append(check_volume(child.get("boundingVolume"), world, where, quiet))
-    return tuple(volume for volume in volumes if volume is not None)
+    # Where one of them is not known, what they cover together is not.
+    return () if None in volumes else tuple(volume for volume in volumes if volume is not None)
 
 
 def _follow(job: Job, uri: str, with_children: bool, below: Above, walk: Walk) -> None:
     """A content becomes a job; a tileset as content is walked."""
-    suffix = Path(uri.partition("?")[0]).suffix.lower()
-    if suffix not in _CONTENTS and _is_tileset(job, walk):
+    if _suffix(uri) not in _CONTENTS and _is_tileset(job, walk):
         if with_children:
             walk.found.remark(f"{job.tile}: refers to the tileset {uri} and has children; clients differ in this")
         walk_tileset(job.name, walk, replace(below, volumes=job.volumes))
