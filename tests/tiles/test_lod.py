@@ -108,6 +108,20 @@ def test_errors_fall_from_the_root_to_nothing_at_the_leaves(built):
     assert document["asset"] == {"version": "1.1", "tilesetVersion": "v"}
 
 
+def test_errors_fall_by_half_from_level_to_level_and_no_tile_asks_for_too_many(tmp_path):
+    options = replace(SMALL, inner_bytes=15_000, leaf_bytes=10_000, root_bytes=15_000)
+    _, document, _, _ = build(tmp_path, town(4000, side=4000.0), options)
+    falls = []
+    for tile in walk(document["root"]):
+        below = [child["geometricError"] for child in tile.get("children", [])]
+        assert len(below) <= 16
+        if below and max(below) > options.coarse:
+            falls.append(tile["geometricError"] / max(below))
+    assert len(falls) > 8
+    assert min(falls) > 1.2
+    assert np.median(falls) == pytest.approx(2.0, abs=0.2)
+
+
 def test_a_coarse_tile_is_lighter_and_names_a_building_of_each_block(built):
     _, document, home, _ = built
     known = set(town(900).oid.tolist())

@@ -36,8 +36,11 @@ UNSEEN_PICTURE = "图片无法读取,面用其颜色 / the picture cannot be rea
 _TOGETHER = 8.0
 """Leaves that one worker makes before it comes back."""
 
-_STEP = 0.5
-"""Tolerance that a level begins with, of the error below it."""
+_STEP, _SHORT_STEP, _LIGHT = 1.0, 0.5, 0.5
+"""Tolerance that a level begins with, of the error below it: errors add up, so the error comes near twice that below.
+A tile that then has less than such a share of its budget is left out: the one above can be as fine within its own
+budget, and clients climb one level less. The short step is for the root and for tiles over such gaps and over leaves:
+without a level between, too much would have to be there at once."""
 
 _WIDER, _LEAST_SIDE, _LEAST_BYTES = 4, 256, 20_000
 """A lighter picture has pixels so many times as wide, and no less than so many pixels and bytes."""
@@ -153,7 +156,9 @@ def _made(part: Plan, setting: Setting) -> Made:
     budget = setting.options.root_bytes if part.is_root else setting.options.inner_bytes
     if part.quarters:
         before = merged_before(setting.shelf, part.place)
-        made, merged = lift([_made(quarter, setting) for quarter in part.quarters], setting, budget, before)
+        made, merged = lift(
+            [_made(quarter, setting) for quarter in part.quarters], setting, budget, before, not part.is_root
+        )
         if merged is not None:
             keep_merged(setting.shelf, part.place, merged)
     else:
@@ -187,14 +192,16 @@ def _square(part: Plan, setting: Setting, budget: float) -> Made:
     faces = np.diff(model.solids.face_offset)
     weights = models.weight(model.schema, np.ones(len(faces)), faces)
     weights += skins.weight(model.solids, setting.options.textures) * setting.options.leaf_bytes
-    made = _divided(divide((low + high) / 2.0, weights, setting.options.leaf_bytes), model, setting, budget)
+    branch = divide((low + high) / 2.0, weights, setting.options.leaf_bytes)
+    made = _divided(branch, model, setting, budget, not part.is_root)
     return replace(made, outcomes=outcomes + made.outcomes)
 
 
-def _divided(branch: Branch, model: models.Model, setting: Setting, budget: float) -> Made:
+def _divided(branch: Branch, model: models.Model, setting: Setting, budget: float, may_skip: bool) -> Made:
     if branch.quarters:
         inner = setting.options.inner_bytes
-        return lift([_divided(quarter, model, setting, inner) for quarter in branch.quarters], setting, budget)[0]
+        parts = [_divided(quarter, model, setting, inner, True) for quarter in branch.quarters]
+        return lift(parts, setting, budget, None, may_skip)[0]
     return leaf(model.take(np.sort(branch.rows)), setting)
 
 
@@ -237,14 +244,16 @@ def _lighter(tile: Tile, model: models.Model, setting: Setting) -> Tile:
 
 
 def lift(
-    parts: list[Made], setting: Setting, budget: float, before: Merged | None = None
+    parts: list[Made], setting: Setting, budget: float, before: Merged | None = None, may_skip: bool = True
 ) -> tuple[Made, Merged | None]:
     """The tile above others, in which blocks stand for all that is below; and how they were merged, if they were.
 
     Where the blocks of the parts fit into one tile, that tile takes the place of the parts' own coarse tiles: their
-    children become its children. Else neighbours are merged, as little as will do.
+    children become its children. Else neighbours are merged, as little as will do. A tile without content stands for
+    one that is left out: its children are those of the tile above.
     budget      bytes on the wire that the tile may have
     before      how blocks of this place were merged before
+    may_skip    the tile may be left out
     """
     options = setting.options
     outcomes = tuple(outcome for part in parts for outcome in part.outcomes)
@@ -253,13 +262,19 @@ def lift(
         return Made(Tile(0.0, None), None, 0.0, 0.0, outcomes), None
     blocks, merged = join([drawn for _, drawn in seen]), None
     lost, tallest = (max(values) for values in zip(*((p.lost, p.tallest) for p, _ in seen), strict=True))
-    children = tuple(part.tile for part, _ in seen)
+    children = tuple(tile for part, _ in seen for tile in ((part.tile,) if part.tile.content else part.tile.children))
     if weight_of(blocks) <= budget:
-        spent = ((part.tile,) if part.whole else part.tile.children or (part.tile,) for part, _ in seen)
+        leaves = {id(part.tile) for part, _ in seen if part.whole}
+        spent = ((tile,) if id(tile) in leaves else tile.children or (tile,) for tile in children)
         children = tuple(tile for tiles in spent for tile in tiles)
     else:
-        tolerance = max(options.coarse, _STEP * max(tile.error for tile in children))
+        bare = may_skip and all(part.tile.content and not part.whole for part, _ in seen)
+        step = _STEP if bare else _SHORT_STEP
+        tolerance = max(options.coarse, step * max(tile.error for tile in children))
         merged = fit(blocks, tolerance, budget, before)
+        if bare and weight_of(merged.blocks) < _LIGHT * budget:
+            hollow = Tile(max(tile.error for tile in children), None, children)
+            return Made(hollow, blocks, lost, tallest, outcomes), merged
         blocks, lost = merged.blocks, max(lost, merged.lost)
     below = max(tile.error for tile in children)
     error = rounded(max(float(blocks.error.max(initial=0.0)), lost, below, _LEAST_ERROR))
