@@ -3,58 +3,133 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.conform import accepts_ballpark, crs_of, datum_steps, naming, vertical_shift
 from ingest.formats import e57, las, ply
-from ingest.formats.cloud import corners_of, is_placed, to_crs
+from ingest.formats.cloud import RawPoints, corners_of, is_placed, to_crs
 from ingest.reading import Card, Delivery, Reading
+from twin.city import Source
 from twin.datums import check_numbers, vertical_of
 from twin.errors import SourceError
 from twin.frames import Frame, to_frame
 from twin.points import PointCloud
+from twin.workers import Workers
 
-CHUNK = 1_000_000
+CHUNK = 500_000
+"""Points of one run."""
+
 CELL = 50.0
 NOISE = (7, 18)
 _IS_NOISE = np.isin(np.arange(256), NOISE)
+_MANY = 1_000_000
+"""Fewer points are read before the first of other processes has begun."""
+
+_EIGHT_BITS, _WIDE = 255, 257
 _MAGIC: tuple[tuple[bytes, ModuleType], ...] = ((b"LASF", las), (b"ply", ply), (b"ASTM-E57", e57))
 
 
 @dataclass(frozen=True, slots=True)
 class PointStream:
-    """Points of one delivery that are read while they are written, in clouds of neighbours, chunk by chunk."""
+    """Points of one delivery that are read while they are written, in clouds of neighbours, run by run."""
 
     frame: Frame
     delivery: Delivery
     coloured: bool = False
     tally: dict[str, Any] = field(default_factory=dict)
 
-    def clouds(self) -> Iterator[PointCloud]:
-        """Clouds of one 50 m cell of one chunk each, in a fixed order; memory holds one chunk of a million points."""
+    def clouds(self, workers: Workers | None = None) -> Iterator[PointCloud]:
+        """Clouds of one 50 m cell of one run each, in a fixed order, whoever reads them.
+
+        Runs of LAS and LAZ are read by the workers; memory holds a few runs of half a million points.
+        """
         noise = 0
         classes = np.zeros(256, dtype=np.int64)
-        for path in self.delivery.files():
-            for cloud in _chunks(path, self.delivery, self.frame, self.coloured):
-                keep = ~_IS_NOISE[cloud.classification]
-                # One number that is not finite makes the sum so.
-                with np.errstate(over="ignore", invalid="ignore"):
-                    sound = np.isfinite(cloud.xyz.sum())
-                if not sound:
-                    keep &= np.isfinite(cloud.xyz).all(axis=1)
-                left_out = int(np.count_nonzero(~keep))
-                noise += left_out
-                kept = cloud.select(keep) if left_out else cloud
-                classes += np.bincount(kept.classification, minlength=256)
-                yield from _by_cell(kept)
+        wide: dict[Path, bool] = {}
+        for run, part in self._parts(workers):
+            noise += part.noise
+            classes += part.classes
+            wide[run.path] = part.wide or wide.get(run.path, False)
+            # Small numbers after large ones are dark, not of 8 bits.
+            dark = wide[run.path] and not part.wide
+            yield from _cut(replace(part, cloud=_dimmed(part.cloud)) if dark else part)
         self.tally["noise"] = noise
         self.tally["classes"] = {str(code): int(n) for code, n in enumerate(classes) if n}
+
+    def _parts(self, workers: Workers | None) -> Iterator[tuple[_Run, _Part]]:
+        runs = [run for path in self.delivery.files() for run in self._runs(path)]
+        spread = workers is not None and workers.n > 1 and not workers.dask and self.tally.get("points", 0) >= _MANY
+        if spread and workers is not None and all(run.places is not None for run in runs):
+            starting = Thread(target=workers.start)
+            starting.start()
+            done = 0
+            try:
+                while starting.is_alive() and done < len(runs):
+                    yield runs[done], _read(runs[done])
+                    done += 1
+            finally:
+                starting.join()
+            runs = runs[done:]
+            yield from zip(runs, workers.map(partial(_read, alone=False), runs, "reading points"), strict=True)
+            return
+        for run in runs:
+            if run.places is not None:
+                yield run, _read(run)
+            else:
+                module = _format(run.path, run.shown, self.delivery)
+                yield from ((run, _placed(points, run)) for points in module.read_chunks(run.path, run.shown, CHUNK))
+
+    def _runs(self, path: Path) -> Iterator[_Run]:
+        shown = self.delivery.shown(path)
+        module = _format(path, shown, self.delivery)
+        head = module.read_head(path, shown)
+        shift = vertical_shift(self.delivery, self.frame, shown, vertical_of(head.crs))[0]
+        whole = _Run(path, shown, self.delivery.source, self.frame, head.crs, shift, self.coloured)
+        if module is not las:
+            yield whole
+            return
+        for start in range(0, head.count, CHUNK):
+            yield replace(whole, places=range(start, min(start + CHUNK, head.count)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run of points of one file and what places them; goes to other processes.
+
+    crs     as the file states it       shift   m, added to heights     places  None: the whole file
+    """
+
+    path: Path
+    shown: str
+    source: Source
+    frame: Frame
+    crs: str
+    shift: float
+    coloured: bool
+    places: range | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Points of a run, those of a cell together: `cloud`, rows (k + 1,) where cells begin and end.
+
+    noise   points left out     classes (256,) points of each class     wide    colours were of 16 bits
+    """
+
+    cloud: PointCloud
+    edges: NDArray[np.int64]
+    noise: int
+    classes: NDArray[np.int64]
+    wide: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,40 +191,62 @@ def _format(path: Path, shown: str, delivery: Delivery) -> ModuleType:
     return found
 
 
-def _chunks(path: Path, delivery: Delivery, frame: Frame, coloured: bool) -> Iterator[PointCloud]:
-    shown = delivery.shown(path)
-    divisor = 0
-    module = _format(path, shown, delivery)
-    own = module.read_head(path, shown).crs
-    crs = crs_of(delivery, own, shown)
-    factor, shift = delivery.scale(), vertical_shift(delivery, frame, shown, vertical_of(own))[0]
-    for points in module.read_chunks(path, shown, CHUNK):
-        xyz = to_crs(points.xyz, delivery)
-        with naming(shown):
-            xy = to_frame(xyz[:, :2], crs, frame, accepts_ballpark(delivery))
-        z = xyz[:, 2] * factor + shift
-        rgb = points.rgb if coloured else None
-        if rgb is not None and rgb.dtype != np.uint8:
-            # 16 bit is wanted, many writers leave 8 bit values in the field: the first chunk tells.
-            divisor = divisor or (257 if rgb.max(initial=0) > 255 else 1)
-            rgb = (rgb // divisor).astype(np.uint8)
-        yield PointCloud(frame, np.column_stack([xy, z]), points.classes, rgb)
+def _read(run: _Run, alone: bool = True) -> _Part:
+    assert run.places is not None
+    return _placed(las.read_span(run.path, run.shown, run.places, alone), run)
 
 
-def _by_cell(cloud: PointCloud) -> Iterator[PointCloud]:
+def _placed(points: RawPoints, run: _Run) -> _Part:
+    """Points in the frame, without noise, cell by cell."""
+    delivery = Delivery(run.source, run.path.parent)
+    xyz, rgb = to_crs(points.xyz, delivery), points.rgb if run.coloured else None
+    crs = crs_of(delivery, run.crs, run.shown)
+    with naming(run.shown):
+        xy = to_frame(xyz[:, :2], crs, run.frame, accepts_ballpark(delivery))
+    placed = np.empty_like(xyz)
+    placed[:, :2] = xy
+    placed[:, 2] = xyz[:, 2] * delivery.scale() + run.shift
+    # 16 bit is wanted, many writers leave 8 bit values in the field.
+    wide = rgb is not None and rgb.dtype != np.uint8 and int(rgb.max(initial=0)) > _EIGHT_BITS
+    if rgb is not None and rgb.dtype != np.uint8:
+        rgb = (rgb // _WIDE if wide else rgb).astype(np.uint8)
+    cloud = PointCloud(run.frame, placed, points.classes, rgb)
+    keep = ~_IS_NOISE[cloud.classification]
+    # One number that is not finite makes the sum so.
+    with np.errstate(over="ignore", invalid="ignore"):
+        sound = np.isfinite(placed.sum())
+    if not sound:
+        keep &= np.isfinite(placed).all(axis=1)
+    noise = int(np.count_nonzero(~keep))
+    kept = cloud.select(keep) if noise else cloud
+    sorted_cloud, edges = _by_cell(kept)
+    return _Part(sorted_cloud, edges, noise, np.bincount(kept.classification, minlength=256), wide)
+
+
+def _by_cell(cloud: PointCloud) -> tuple[PointCloud, NDArray[np.int64]]:
+    """The points, those of a cell together, and the rows where cells begin and end."""
     if not len(cloud):
-        return
+        return cloud, np.zeros(1, np.int64)
     column, row = (np.floor(cloud.xyz[:, k] / CELL).astype(np.int64) for k in range(2))
     column -= column.min()
     row -= row.min()
     width = int(column.max()) + 1
     key = row * width + column
-    # Numbers of 16 bits are sorted by their digits, in a fraction of the time; a chunk seldom has more cells.
+    # Numbers of 16 bits are sorted by their digits, in a fraction of the time; a run seldom has more cells.
     if width * (int(row.max()) + 1) <= np.iinfo(np.uint16).max:
         key = key.astype(np.uint16)
     order = np.argsort(key, kind="stable")
-    cells, placed = key[order], cloud.take(order)
+    cells = key[order]
     edges = np.append(np.flatnonzero(np.append(True, cells[1:] != cells[:-1])), len(cells))
-    for part in (slice(start, end) for start, end in pairwise(edges.tolist())):
-        rgb = None if placed.rgb is None else placed.rgb[part]
-        yield PointCloud(cloud.frame, placed.xyz[part], placed.classification[part], rgb)
+    return cloud.take(order), edges
+
+
+def _cut(part: _Part) -> Iterator[PointCloud]:
+    cloud = part.cloud
+    for here in (slice(start, end) for start, end in pairwise(part.edges.tolist())):
+        rgb = None if cloud.rgb is None else cloud.rgb[here]
+        yield PointCloud(cloud.frame, cloud.xyz[here], cloud.classification[here], rgb)
+
+
+def _dimmed(cloud: PointCloud) -> PointCloud:
+    return cloud if cloud.rgb is None else replace(cloud, rgb=np.zeros_like(cloud.rgb))

@@ -245,7 +245,7 @@ def _write_points(run: _Run) -> None:
 
     def clouds() -> Iterator[PointCloud]:
         for part in parts:
-            yield from replace(part.noun, coloured=coloured).clouds()
+            yield from replace(part.noun, coloured=coloured).clouds(run.workers)
 
     lineage = parts[0].lineage
     if len(parts) > 1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,13 @@ _MAPPED = tuple(("layer", name) for name in (*FEATURE_CLASSES, "tree_l2", "furni
 
 STAGES: tuple[Stage, ...] = (
     Stage(
-        "ingest", "ingest.run", "ingest.run.IngestOptions", "数据接入 / ingest", (), (("document", "ingest_report"),)
+        "ingest",
+        "ingest.run",
+        "ingest.run.IngestOptions",
+        "数据接入 / ingest",
+        (),
+        (("document", "ingest_report"),),
+        at_hand=("ingest.pointcloud",),
     ),
     Stage(
         "l2",
@@ -153,6 +159,8 @@ def run(
     chosen = {stage_of(name).name for name in only} or _NAMES
     reports = []
     with city.store.writing():
+        if any(city.store.stamp(name) in ("", _BEGUN) for name in chosen):
+            _prepare(workers, chosen)
         for stage in STAGES:
             if stage.name not in chosen:
                 continue
@@ -162,7 +170,7 @@ def run(
                 workers.tell(f"{stage.title}: 已是最新 / up to date", 1, 1)
                 continue
             workers.tell(stage.title, 0, 1)
-            workers.prepare([name for later in STAGES if later.name in chosen for name in later.at_hand])
+            _prepare(workers, chosen)
             # A killed run leaves items of this build beside those of the one before: it must not count as either.
             city.store.put_stamp(stage.name, _BEGUN)
             for note in stage.notes if force else ():
@@ -171,6 +179,11 @@ def run(
             city.store.put_stamp(stage.name, before)
             workers.tell(stage.title, 1, 1)
     return reports
+
+
+def _prepare(workers: Workers, chosen: Collection[str]) -> None:
+    # Every process looks at the program's main module once more.
+    workers.prepare(["twin.cli", *(name for stage in STAGES if stage.name in chosen for name in stage.at_hand)])
 
 
 def stage_options(city: City, stage: Stage, over: Mapping[str, Any]) -> Any:

@@ -78,6 +78,18 @@ class Workers:
             multiprocessing.get_context("forkserver").set_forkserver_preload([*modules])
             forkserver.ensure_running()
 
+    def start(self) -> None:
+        """Have all processes there; blocks until what `prepare` asked for is imported, so call it in a thread."""
+        if self.n > 1 and not self.dask:
+            pool = self._executor()
+            for future in [pool.submit(int) for _ in range(self.n)]:
+                future.result()
+
+    @property
+    def started(self) -> bool:
+        """Whether items would go to other processes that are there already."""
+        return bool(self.dask) or self._pool is not None
+
     def _executor(self) -> Any:
         if self.dask:
             if self._client is None:

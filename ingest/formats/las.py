@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import laspy
@@ -47,25 +47,25 @@ def read_head(path: Path, shown: str) -> CloudHead:
         return CloudHead(header.point_count, coloured, _own_crs(header), corners)
 
 
-def read_chunks(path: Path, shown: str, size: int) -> Iterator[RawPoints]:
-    """The points, `size` at a time; SourceError where fewer lie in the file than it promises."""
-    read = 0
-    with ExitStack() as stack:
-        with _sound(shown):
-            file = stack.enter_context(laspy.open(path))
-            chunks = file.chunk_iterator(size)
+def read_span(path: Path, shown: str, span: range, alone: bool = True) -> RawPoints:
+    """The points of a run of places in the file; SourceError where fewer lie there than the file promises.
+
+    alone   unpack on all cores; not where other processes unpack other runs at the same time
+    """
+    backend = laspy.LazBackend.LazrsParallel if alone else laspy.LazBackend.Lazrs
+    with _sound(shown), laspy.open(path, laz_backend=backend) as file:
+        if span.start:
+            file.seek(span.start)
+        points = file.read_points(len(span))
         coloured = "red" in file.header.point_format.dimension_names
-        while True:
-            with _sound(shown):
-                points = next(chunks, None)
-            if points is None:
-                break
-            xyz = np.column_stack([points.x, points.y, points.z]).astype(np.float64)
-            rgb = np.column_stack([points.red, points.green, points.blue]).astype(np.uint16) if coloured else None
-            read += len(xyz)
-            yield RawPoints(xyz, np.asarray(points.classification, dtype=np.uint8), rgb, len(xyz))
-        if read != file.header.point_count:
-            raise SourceError(f"{shown}: {read} points of {file.header.point_count} in the file; ask for it again")
+        if len(points) != len(span):
+            found = span.start + len(points)
+            raise SourceError(f"{shown}: {found} points of {file.header.point_count} in the file; ask for it again")
+    xyz = np.empty((len(points), 3))
+    for column, name in enumerate("xyz"):
+        xyz[:, column] = points[name]
+    rgb = np.column_stack([points.red, points.green, points.blue]) if coloured else None
+    return RawPoints(xyz, np.asarray(points.classification, dtype=np.uint8), rgb, len(xyz))
 
 
 def _own_crs(header: laspy.LasHeader) -> str:

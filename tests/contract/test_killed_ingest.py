@@ -18,7 +18,7 @@ from affine import Affine
 import ingest.run  # noqa: F401  (once here, not in every child)
 import twin
 import twin.store.cog
-from tests.contract.killing import FORK, run_to_the_end, start, up_to
+from tests.contract.killing import calls_of, run_to_the_end, start, up_to
 from tests.tiny import EAST, NORTH, TOML
 from twin import StoreError, pipeline
 from twin.workers import Workers
@@ -114,14 +114,6 @@ def town(request, tmp_path):
     return tmp_path / "here", tables["here"], told
 
 
-def count_calls(root):
-    counted = FORK.Value("q", 0)
-    process = start(up_to, ingest_city, root, 0, counted)
-    process.join(60)
-    assert process.exitcode == 0
-    return counted.value
-
-
 def killers(root, calls, seconds):
     """Fifty ways to let an ingest begin and end by SIGKILL: at a call of Python, at a moment of the clock."""
 
@@ -155,7 +147,7 @@ def test_whenever_an_ingest_is_killed_every_item_is_whole_and_the_rerun_complete
         check_whole(twin.open(root).store, told[number], told[number])
     for number in (1, 0):
         _declare(root, number, table)
-        calls.append(count_calls(root))
+        calls.append(calls_of(ingest_city, root, 60))
     mixed = 0
     for k, kill in enumerate(killers(root, min(calls), seconds)):
         number = (k + 1) % 2

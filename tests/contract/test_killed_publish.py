@@ -11,7 +11,7 @@ import signal
 import pytest
 
 import twin
-from tests.contract.killing import FORK, run_to_the_end, start, up_to
+from tests.contract.killing import calls_of, run_to_the_end, start, up_to
 from tests.tiles.scenes import town
 from tests.tiles.test_publish import LINEAGE, make_city
 from tiles.options import ImageTiles, ModelTiles, TerrainTiles, TileOptions
@@ -73,11 +73,7 @@ def towns(tmp_path):
         assert served(root) == told[number]
     for number in (0, 1):
         declare(root, number)
-        counted = FORK.Value("q", 0)
-        process = start(up_to, publish, root, 0, counted)
-        process.join(120)
-        assert process.exitcode == 0
-        calls.append(counted.value)
+        calls.append(calls_of(publish, root, 120))
     return root, told, min(calls), seconds
 
 

@@ -6,6 +6,7 @@ from ingest import pointcloud
 from ingest.pointcloud import PointReader
 from twin.errors import SourceError
 from twin.points import merge_points
+from twin.workers import Workers
 
 READER = PointReader()
 
@@ -109,3 +110,42 @@ def test_a_truncated_or_foreign_file_is_one_clear_line(write_las, survey, delive
     plain.write_bytes(plain.read_bytes()[: plain.stat().st_size // 2])
     with pytest.raises(SourceError, match=r"^c.las: "):
         list(READER.read(deliver("c.las", "points"), frame).noun.clouds())
+
+
+def test_other_processes_read_the_same_clouds(write_las, survey, deliver, frame, monkeypatch):
+    monkeypatch.setattr(pointcloud, "CHUNK", 700)
+    monkeypatch.setattr(pointcloud, "_MANY", 1000)
+    xyz, classes = survey
+    rgb = np.zeros((5000, 3), np.uint16)
+    rgb[3000:] = 65535
+    rgb[:3000:7] = 200
+    write_las("a.laz", xyz, classes, rgb)
+    alone, spread = (READER.read(deliver("a.laz", "points"), frame).noun for _ in range(2))
+    one = list(alone.clouds())
+    with Workers(2) as workers:
+        two = list(spread.clouds(workers))
+    assert len(one) == len(two) > 8
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a.xyz, b.xyz)
+        np.testing.assert_array_equal(a.rgb, b.rgb)
+    assert alone.tally == spread.tally
+
+
+def test_small_numbers_after_colours_of_sixteen_bits_are_dark(write_las, survey, deliver, frame, monkeypatch):
+    monkeypatch.setattr(pointcloud, "CHUNK", 1000)
+    xyz, classes = survey
+    rgb = np.full((5000, 3), 120, np.uint16)
+    rgb[:1000] = 65535
+    write_las("a.laz", xyz, np.full_like(classes, 2), rgb)
+    cloud = merge_points(READER.read(deliver("a.laz", "points"), frame).noun.clouds())
+    assert sorted(np.unique(cloud.rgb[:, 0]).tolist()) == [0, 255]
+
+
+def test_a_file_cut_short_is_told_by_other_processes_too(write_las, survey, deliver, frame, monkeypatch):
+    monkeypatch.setattr(pointcloud, "CHUNK", 700)
+    monkeypatch.setattr(pointcloud, "_MANY", 1000)
+    path = write_las("a.las", *survey)
+    stream = READER.read(deliver("a.las", "points"), frame).noun
+    path.write_bytes(path.read_bytes()[:-9000])
+    with Workers(2) as workers, pytest.raises(SourceError, match=r"a\.las"):
+        list(stream.clouds(workers))

@@ -112,7 +112,7 @@ def _surveyed(counts: NDArray[np.int64], base: Job, workers: Workers) -> list[Jo
     """What `plan` makes of the points of the store; what was counted on the way is not kept."""
     look = partial(_survey, base.store, base.cube, base.survey)
     # Few points are counted while the processes are still being started.
-    spread = map if counts.sum() <= _ALONE else workers.map
+    spread = map if counts.sum() <= _ALONE and not workers.started else workers.map
     told = [one for part in spread(look, _groups(counts)) for one in part]
     owner = np.repeat(np.arange(len(told)), [one.shape[1] for one in told])
     reached, points = np.concatenate(told, axis=1)
