@@ -182,8 +182,7 @@ def run(
 
 
 def _prepare(workers: Workers, chosen: Collection[str]) -> None:
-    # Every process looks at the program's main module once more.
-    workers.prepare(["twin.cli", *(name for stage in STAGES if stage.name in chosen for name in stage.at_hand)])
+    workers.prepare(["twin.pipeline", *(name for stage in STAGES if stage.name in chosen for name in stage.at_hand)])
 
 
 def stage_options(city: City, stage: Stage, over: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -205,3 +206,12 @@ def test_buildings_that_float_by_half_a_metre_are_told_so_at_the_finest_level(bu
     assert 0.4 < told[-1]["p50"] < 0.6
     assert told[-1]["max"] < 0.5 + OPTIONS.error + 0.1
     assert told[8]["p95"] > told[12]["p95"] >= told[-1]["p95"] - 0.1
+
+
+def test_figures_of_gaps_are_those_of_all_gaps_to_the_millimetre():
+    drawn = np.random.default_rng(5).exponential(400.0, 3000).astype(np.int64)
+    told = gaps._told(7, Counter(drawn.tolist()))
+    assert told["buildings"] == 3000
+    assert told["max"] == pytest.approx(drawn.max() / 1000.0)
+    for name, share in (("p50", 50.0), ("p95", 95.0)):
+        assert told[name] == pytest.approx(np.percentile(drawn, share, method="inverted_cdf") / 1000.0)

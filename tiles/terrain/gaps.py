@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -52,22 +53,27 @@ def measure(store: Store, name: str, terrain: Path, build: dict[str, Any], worke
     """
     levels = range(int(build["max_level"]) + 1)
     work = partial(_page_gaps, terrain, int(build["cells"]), levels)
-    pages = list(workers.map(work, _pages(store, name), "terrain gaps"))
-    gaps = np.concatenate([np.zeros((0, len(levels))), *pages])
-    gaps = gaps[np.isfinite(gaps).all(axis=1)]
-    if not len(gaps):
-        return []
-    p50, p95 = np.percentile(gaps, (50.0, 95.0), axis=0)
-    return [
-        {
-            "level": level,
-            "buildings": len(gaps),
-            "p50": round(float(p50[level]), 3),
-            "p95": round(float(p95[level]), 3),
-            "max": round(float(gaps[:, level].max()), 3),
-        }
-        for level in levels
-    ]
+    # Memory holds how often every millimetre occurs, not every building.
+    counted = [Counter[int]() for _ in levels]
+    for page in workers.map(work, _pages(store, name), "terrain gaps"):
+        for counts, column in zip(counted, page.T, strict=True):
+            found, often = np.unique(column, return_counts=True)
+            counts.update(dict(zip(found.tolist(), often.tolist(), strict=True)))
+    return [_told(level, counts) for level, counts in zip(levels, counted, strict=True) if counts]
+
+
+def _told(level: int, counts: Mapping[int, int]) -> dict[str, Any]:
+    """Figures of a level from how often every gap occurs, whole millimetres."""
+    gaps = np.array(sorted(counts))
+    upto = np.cumsum([counts[gap] for gap in gaps.tolist()])
+    p50, p95 = gaps[np.searchsorted(upto, np.array([0.5, 0.95]) * upto[-1])] / 1000.0
+    return {
+        "level": level,
+        "buildings": int(upto[-1]),
+        "p50": round(float(p50), 3),
+        "p95": round(float(p95), 3),
+        "max": round(float(gaps[-1]) / 1000.0, 3),
+    }
 
 
 def _pages(store: Store, name: str) -> Iterator[Outlines]:
@@ -86,15 +92,16 @@ def outlines(layer: Layer) -> Outlines:
     return Outlines(layer.frame, corners, starts, base[known] + layer.frame.geoid_undulation)
 
 
-def _page_gaps(terrain: Path, cells: int, levels: range, page: Outlines) -> Floats:
-    """(n, levels) of one page."""
+def _page_gaps(terrain: Path, cells: int, levels: range, page: Outlines) -> NDArray[np.int64]:
+    """(n, levels) mm, of those of a page that stand on tiles of every level."""
     gaps = np.zeros((len(page.base), len(levels)))
     if len(page.base):
         lonlat = page.frame.to_lonlat(page.xy)
         for level in levels:
             drawn = drawn_heights(terrain, level, cells, lonlat)
             gaps[:, level] = np.abs(np.minimum.reduceat(drawn, page.starts) - page.base)
-    return gaps
+    standing = gaps[np.isfinite(gaps).all(axis=1)]
+    return np.round(standing * 1000.0).astype(np.int64)
 
 
 def drawn_heights(terrain: Path, level: int, cells: int, lonlat: Floats) -> Floats:
