@@ -143,7 +143,7 @@ def test_whenever_an_ingest_is_killed_every_item_is_whole_and_the_rerun_complete
     for number in (0, 1, 0):
         _declare(root, number, table)
         seconds = run_to_the_end(ingest_city, root, 60)
-        # What the parent has imported by now, no child imports again: the calls counted below are those of every run.
+        # What one run has imported, no later one imports again: the calls counted below are those of every run.
         check_whole(twin.open(root).store, told[number], told[number])
     for number in (1, 0):
         _declare(root, number, table)
