@@ -2,8 +2,8 @@
 
 CODECS_CITY     folder of a published city
 
-Both have the positions on the same grid, the same normals, colours and feature ids. Both are unpacked by their C++
-libraries, which are those that browsers run as WebAssembly.
+Both have the positions on the same grid, the same normals, colours and feature ids, and are unpacked by their libraries
+in C++; no browser runs.
 """
 
 from __future__ import annotations

@@ -45,6 +45,10 @@ _COUNTED: Mapping[str, str] = {
     "empty_tiles_between": "tiles without content stand between contents under REPLACE",
     "triangles_without_area": "triangles have no area",
     "leaves_with_error": "leaves under REPLACE have a geometric error above 0",
+    "archives_as_content": "contents are archives, which are not opened; check them by themselves",
+    "empty_children": "tiles have an empty list of children, which is better left out [ARRAY_LENGTH_UNEXPECTED]",
+    "flat_transforms": "transforms make all of their tile flat, they have no inverse",
+    "feature_counts_too_large": "feature ids are fewer than their featureCount",
 }
 """Figures that deserve a word -> the word."""
 

@@ -73,7 +73,6 @@ STAGES: tuple[Stage, ...] = (
         "数据接入 / ingest",
         (),
         (("document", "ingest_report"),),
-        at_hand=("ingest.pointcloud",),
     ),
     Stage(
         "l2",
@@ -160,7 +159,7 @@ def run(
     reports = []
     with city.store.writing():
         if any(city.store.stamp(name) in ("", _BEGUN) for name in chosen):
-            _prepare(workers, chosen)
+            _prepare(workers, city, chosen)
         for stage in STAGES:
             if stage.name not in chosen:
                 continue
@@ -170,7 +169,7 @@ def run(
                 workers.tell(f"{stage.title}: 已是最新 / up to date", 1, 1)
                 continue
             workers.tell(stage.title, 0, 1)
-            _prepare(workers, chosen)
+            _prepare(workers, city, chosen)
             # A killed run leaves items of this build beside those of the one before: it must not count as either.
             city.store.put_stamp(stage.name, _BEGUN)
             for note in stage.notes if force else ():
@@ -181,8 +180,12 @@ def run(
     return reports
 
 
-def _prepare(workers: Workers, chosen: Collection[str]) -> None:
-    workers.prepare(["twin.pipeline", *(name for stage in STAGES if stage.name in chosen for name in stage.at_hand)])
+def _prepare(workers: Workers, city: City, chosen: Collection[str]) -> None:
+    names = [name for stage in STAGES if stage.name in chosen for name in stage.at_hand]
+    if "ingest" in chosen and city.sources_of("points"):
+        names.insert(0, "ingest.pointcloud")
+    # Every process imports what the command line does, unless the server that it is forked from has it.
+    workers.prepare(["twin.pipeline", *names] if names else [])
 
 
 def stage_options(city: City, stage: Stage, over: Mapping[str, Any]) -> Any:

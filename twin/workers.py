@@ -79,7 +79,7 @@ class Workers:
             forkserver.ensure_running()
 
     def start(self) -> None:
-        """Have all processes there; blocks until what `prepare` asked for is imported, so call it in a thread."""
+        """Have processes there; blocks until what `prepare` asked for is imported, so call it in a thread."""
         if self.n > 1 and not self.dask:
             pool = self._executor()
             for future in [pool.submit(int) for _ in range(self.n)]:

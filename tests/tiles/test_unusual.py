@@ -16,7 +16,10 @@ import pytest
 from PIL import Image
 
 from tests.tiles.simple import explicit
-from tests.tiles.test_validity import CLASS, LEFT, RIGHT, ROOT, put, spoil_json, told
+from tests.tiles.test_validity import CLASS, LEFT, RIGHT, ROOT, ids, put, spoil_glb, spoil_json, spoiled, told
+from tiles.checks.findings import Findings
+from tiles.checks.gltf import check_gltf
+from tiles.gltf import glb
 from tiles.validity import check_tileset
 
 
@@ -58,9 +61,7 @@ DOCUMENTS = [
 
 @pytest.mark.parametrize(("path", "value", "words"), DOCUMENTS)
 def test_a_spoiled_document_is_told(place, path, value, words):
-    spoil_json(place, put(path, value))
-    found = told(place)
-    assert words in (found or "OK")
+    assert words in spoiled(place, path, value)
 
 
 CELLS = [
@@ -146,7 +147,7 @@ def test_a_package_in_sqlite_is_checked_like_a_folder(place, tmp_path):
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("more.3tz", b"PK\x03\x04", "an archive as content"),
+        ("more.3tz", b"PK\x03\x04", "contents are archives"),
         ("map.geojson", b'{"type": "Point"}', "contents of GeoJSON"),
     ],
 )
@@ -249,7 +250,17 @@ def test_a_transform_without_inverse_is_lawful_and_worth_a_word(place):
     spoil_json(place, put((*RIGHT, "transform"), [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]))
     report = check_tileset(place, khronos=False)
     assert all("no child replaces" in outcome.reason for outcome in report.outcomes)
-    assert any("transform makes all of the tile flat" in line for line in report.warnings)
+    assert any("transforms make all of their tile flat" in line for line in report.warnings)
+
+
+def test_in_tilesets_of_ours_a_feature_count_is_exact(place):
+    spoil_glb(place, lambda d, _: ids(d).update(featureCount=ids(d)["featureCount"] + 1))
+    gltf = glb.read(place / "left.glb")
+    for strict, faults in ((True, 1), (False, 0)):
+        found = Findings("")
+        check_gltf(gltf, None, found, strict)
+        assert sum("FEATURE_COUNT_MISMATCH" in reason for _, reason in found.faults) == faults
+        assert found.figures.get("feature_counts_too_large", 0) == 1 - faults
 
 
 def test_an_empty_list_of_children_is_a_remark(place):

@@ -56,6 +56,12 @@ def put(path, value):
     return change
 
 
+def spoiled(place, path, value):
+    """What the check tells of the tileset with another value at a path; OK where nothing."""
+    spoil_json(place, put(path, value))
+    return told(place) or "OK"
+
+
 def test_a_whole_tileset_has_no_fault(place):
     report = check_tileset(place, khronos=False)
     assert report.outcomes == ()
@@ -137,9 +143,7 @@ DOCUMENTS = [
 
 @pytest.mark.parametrize(("path", "value", "words"), DOCUMENTS)
 def test_a_spoiled_document_is_told(place, path, value, words):
-    spoil_json(place, put(path, value))
-    found = told(place)
-    assert words in (found or "OK")
+    assert words in spoiled(place, path, value)
 
 
 def test_semantics_may_not_occur_twice(place):

@@ -63,7 +63,7 @@ REMEDIES: Mapping[str, str] = {
     "CLASS_PROPERTY_ENUMTYPE_NOT_FOUND": "declare the enum",
     "CLASS_PROPERTY_COUNT_FOR_NON_ARRAY": "leave count out or say array: true",
     "CLASS_PROPERTY_NORMALIZED_FOR_NON_NORMALIZABLE_TYPE": "leave normalized out",
-    "CLASS_PROPERTY_INCONSISTENT": "a required property has neither noData nor default",
+    "CLASS_PROPERTY_INCONSISTENT": "a required property has neither noData nor default, a BOOLEAN no noData",
     "METADATA_PROPERTY_INVALID_FOR_VARIABLE_LENGTH_ARRAY": "leave it out or give the array a count",
     "CLASS_PROPERTIES_DUPLICATE_SEMANTIC": "give each semantic to one property",
     "METADATA_OFFSET_SCALE_FOR_NON_FLOATING_POINT_TYPE": "leave offset and scale out",

@@ -82,7 +82,7 @@ def check_gltf(gltf: Gltf, schema: Mapping[str, Any] | None, found: Findings, st
         mesh = int(node["mesh"])
         if mesh not in shapes:
             shapes[mesh] = _mesh(gltf, mesh, found, strict)
-        spread = _instances(gltf, node, found)
+        spread = _instances(gltf, node, found, strict)
         bodies.append(_spread(shapes[mesh], matrix, spread))
     return _joined(bodies)
 
@@ -172,7 +172,7 @@ def _joined(bodies: list[Body]) -> Body:
     )
 
 
-def _instances(gltf: Gltf, node: Mapping[str, Any], found: Findings) -> Floats | None:
+def _instances(gltf: Gltf, node: Mapping[str, Any], found: Findings, strict: bool) -> Floats | None:
     """Matrices (k, 4, 4) of the instances of a node; None where it is drawn once."""
     extension = node.get("extensions", {}).get(INSTANCING)
     if extension is None:
@@ -184,7 +184,7 @@ def _instances(gltf: Gltf, node: Mapping[str, Any], found: Findings) -> Floats |
     if not found.require(len(counts) == 1, where, f"accessors of {sorted(counts)} instances", "INVALID_GLTF_STRUCTURE"):
         return None
     count = counts.pop()
-    check_instance_ids(gltf, node, attributes, count, found)
+    check_instance_ids(gltf, node, attributes, count, found, strict)
     turn = values.get("ROTATION", np.tile([0.0, 0.0, 0.0, 1.0], (count, 1)))
     lengths = np.linalg.norm(turn, axis=1)
     found.require(

@@ -59,7 +59,7 @@ def check_primitive(
     ):
         return none
     triangles = _indices(gltf, primitive, points, found, strict)
-    check_vertex_ids(gltf, primitive, len(points), found)
+    check_vertex_ids(gltf, primitive, len(points), found, strict)
     _outline(gltf, primitive, triangles, found)
     _properties(gltf, primitive, found)
     found.count("vertices", len(points))

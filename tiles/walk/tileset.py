@@ -139,7 +139,7 @@ def _tile(tile: Mapping[str, Any], where: str, home: Document, above: Above, wal
     found.count("tiles")
     children, tile = _children(tile), shaped(tile, TILE, where, found)
     if tile.get("children") == []:
-        found.remark(f"{where}: children is empty; leave it out [ARRAY_LENGTH_UNEXPECTED]")
+        found.count("empty_children")
     error = check_error(tile, where, above.error, found)
     refine = check_refine(tile, where, above.refine, found)
     world = above.world @ check_transform(tile, where, found)
